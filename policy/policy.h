@@ -1,0 +1,102 @@
+/*
+ * Who may do what: decisions over one immutable policy image.
+ *
+ * An image is a tinycdb file: subject -> caller record, path rule -> products, product ->
+ * exceptions, customer -> licences. policy_compile() makes one from policy.yaml; the gateway
+ * maps it read-only and shares the pages between its workers. Every record is bounds-checked
+ * when read: a damaged image yields "no" answers, never a crash, and policy_open() refuses an image whose
+ * format or checksum is wrong.
+ *
+ * Nothing here knows of sockets, TLS or an event loop. Lookups take O(path length), allocate
+ * nothing and do not depend on the number of customers.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+enum {
+	POLICY_ID_MAX = 64, /* longest customer or product id, in bytes */
+	POLICY_ERROR_MAX = 512,
+};
+
+struct policy; /* shared: counted references, freed with the last */
+
+/* Maps the image at FD (which stays the caller's). NAME is for messages. Returns NULL and fills
+ * ERROR when FD does not hold a complete image of this format. */
+struct policy *policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX]);
+struct policy *policy_ref(struct policy *self);
+void policy_unref(struct policy *self);
+
+uint64_t policy_serial(const struct policy *self);
+uint32_t policy_customer_count(const struct policy *self);
+
+enum policy_role {
+	POLICY_ROLE_NONE, /* the policy does not know this subject */
+	POLICY_ROLE_CUSTOMER,
+	POLICY_ROLE_PROBE,
+	POLICY_ROLE_OBSERVER,
+};
+
+/* What the policy says about a subject. Points into nothing: a plain value. */
+struct policy_caller {
+	enum policy_role role;
+	char customer[POLICY_ID_MAX + 1]; /* "" unless a customer */
+	uint64_t rate;                    /* bytes per second; 0: no limit */
+	uint32_t connections;             /* 0: no limit */
+	uint32_t snapshots_per_day;       /* 0: no limit */
+};
+
+/* Looks up SUBJECT, a canonical RFC 4514 string, byte-exact. An unknown subject gives
+ * POLICY_ROLE_NONE. */
+struct policy_caller policy_find_caller(const struct policy *self, const char *subject);
+
+enum policy_verdict {
+	POLICY_ALLOW,
+	POLICY_UNKNOWN_SUBJECT,
+	POLICY_NOT_LICENSED,        /* no product of the caller covers the path */
+	POLICY_LICENCE_EXPIRED,     /* covered, but only by licences that have ended */
+	POLICY_LICENCE_NOT_STARTED, /* covered, but only by licences still to start */
+	POLICY_NOT_PERMITTED,       /* the caller's role has no such operation */
+};
+
+/* "allow", "unknown-subject", "not-licensed", "licence-expired", ...: the reason names of the
+ * design, section 5. */
+const char *policy_verdict_name(enum policy_verdict verdict);
+
+struct policy_decision {
+	enum policy_verdict verdict;
+	char product[POLICY_ID_MAX + 1]; /* the deciding product, "" when none */
+	time_t ends; /* ALLOW: first second at which the licence no longer holds; 0: never */
+};
+
+/* May CALLER download PATH (canonical, path_defect() == NULL) at NOW? Reserved and non-canonical
+ * paths are never allowed. When several licences cover the path, one that is valid allows; if none is,
+ * "expired" wins over "not started". */
+struct policy_decision policy_decide_download(const struct policy *self,
+    const struct policy_caller *caller, const char *path, size_t path_len, time_t now);
+
+/* May CALLER file a snapshot called NAME? Customers may, under their own name, valid names only. */
+struct policy_decision policy_decide_snapshot(
+    const struct policy *self, const struct policy_caller *caller, const char *name, size_t len);
+
+/* One licence of a customer, as GET /licence shows it. The pointers live until the callback
+ * returns. FROM and UNTIL are "YYYY-MM-DD" or "". PATHS and EXCEPT are NULL-terminated. */
+struct policy_licence {
+	const char *product;
+	const char *const *paths;
+	const char *const *except;
+	const char *from;
+	const char *until;
+	bool valid_now;
+};
+typedef void policy_licence_fn(const struct policy_licence *licence, void *arg);
+
+/* Calls FN for each licence of CALLER in the policy's order; returns how many. */
+size_t policy_each_licence(const struct policy *self, const struct policy_caller *caller,
+    time_t now, policy_licence_fn *fn, void *arg);
+
+#endif

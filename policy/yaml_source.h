@@ -1,0 +1,38 @@
+/*
+ * A YAML file loaded through a libcyaml schema, with line numbers.
+ *
+ * libcyaml stops at the first mistake, takes the last of two equal keys, and forgets line
+ * numbers. So the file is first walked with libyaml against the same schema: unknown, repeated
+ * and missing keys, wrong kinds and bad values are all reported, each with its line; anchors,
+ * aliases, tags, several documents and files over the size limit are refused. Only a file
+ * without problems goes on to libcyaml. Afterwards yaml_source_line() finds the line of any
+ * value, for the checks that only the caller can make.
+ */
+#ifndef POLICY_YAML_SOURCE_H
+#define POLICY_YAML_SOURCE_H
+
+#include <cyaml/cyaml.h>
+
+#include "problems.h"
+
+struct yaml_source;
+
+/* Loads the file NAME (also used in messages) through SCHEMA into *DATA, which the caller frees
+ * with yaml_source_free_data(). BYTES/LEN are the file's content. Returns NULL, with PROBLEMS
+ * filled, when anything is wrong. */
+struct yaml_source *yaml_source_load(const char *name, const char *bytes, size_t len,
+    const cyaml_schema_value_t *schema, void **data, struct problems *problems);
+
+/* Reads the whole regular file NAME, at most MAX bytes; NULL, with a problem added, when it cannot. The
+ * caller frees *BYTES. An extra NUL follows the content. */
+char *yaml_source_read_file(const char *name, size_t max, size_t *len, struct problems *problems);
+
+/* The line, from 1, of the value at a path written "customers[3].subjects[0]", printf-like; the
+ * line of its nearest existing ancestor when the value is not in the file. */
+size_t yaml_source_line(const struct yaml_source *self, const char *path_format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void yaml_source_free(struct yaml_source *self);
+void yaml_source_free_data(const cyaml_schema_value_t *schema, void *data);
+
+#endif
