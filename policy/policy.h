@@ -4,8 +4,8 @@
  * An image is a tinycdb file: subject -> caller record, path rule -> products, product ->
  * exceptions, customer -> licences. policy_compile() makes one from policy.yaml; the gateway
  * maps it read-only and shares the pages between its workers. Every record is bounds-checked
- * when read: a damaged image yields "no" answers, never a crash, and policy_open() refuses an image whose
- * format or checksum is wrong.
+ * when read: a damaged image yields "no" answers, never a crash, and policy_open() refuses an image
+ * whose format or checksum is wrong.
  *
  * Nothing here knows of sockets, TLS or an event loop. Lookups take O(path length), allocate
  * nothing and do not depend on the number of customers.
@@ -74,8 +74,8 @@ struct policy_decision {
 };
 
 /* May CALLER download PATH (canonical, path_defect() == NULL) at NOW? Reserved and non-canonical
- * paths are never allowed. When several licences cover the path, one that is valid allows; if none is,
- * "expired" wins over "not started". */
+ * paths are never allowed. When several licences cover the path, one that is valid allows; if none
+ * is, "expired" wins over "not started". */
 struct policy_decision policy_decide_download(const struct policy *self,
     const struct policy_caller *caller, const char *path, size_t path_len, time_t now);
 

@@ -23,7 +23,8 @@ void problems_add(struct problems *self, const char *file, size_t line, const ch
 
 size_t problems_count(const struct problems *self);
 
-/* Returns problem I as "FILE:LINE: MESSAGE" in order of file and line; valid until the list changes. */
+/* Returns problem I as "FILE:LINE: MESSAGE" in order of file and line; valid until the list
+ * changes. */
 const char *problems_text(struct problems *self, size_t i);
 
 /* Writes all problems, one a line. */

@@ -13,8 +13,9 @@
  * stands as it is.
  *
  * The identity profile (design, section 4): single-valued RDNs, at most one CN, values that are
- * UTF8String or PrintableString, or IA5String for emailAddress and DC only; valid UTF-8 (no surrogates, no
- * overlong forms), no NUL, no C0/C1 control, no U+007F; no empty value; at least one RDN.
+ * UTF8String or PrintableString (of that type's alphabet), or IA5String for emailAddress and DC
+ * only; valid UTF-8 (no surrogates, no overlong forms), no NUL, no C0/C1 control, no U+007F; no
+ * empty value; at least one RDN.
  */
 #ifndef POLICY_SUBJECT_H
 #define POLICY_SUBJECT_H
@@ -38,14 +39,15 @@ struct subject_rdn {
 	size_t len;
 };
 
-/* Prints COUNT RDNs, given in the certificate's order (most significant first), into TEXT, NUL-terminated. Returns
- * NULL, or a static text that says which rule of the identity profile they break; TEXT is then
- * the empty string. */
+/* Prints COUNT RDNs, given in the certificate's order (most significant first), into TEXT,
+ * NUL-terminated. Returns NULL, or a static text that says which rule of the identity profile they
+ * break; TEXT is then the empty string. */
 const char *subject_print(
     const struct subject_rdn *rdns, size_t count, char text[SUBJECT_MAX_BYTES + 1]);
 
-/* Parsed form: RDNS in the certificate's order; their oid and value point into STORAGE. In a
- * known type, STRING is SUBJECT_UTF8 (SUBJECT_IA5 for emailAddress and DC), as text does not tell. */
+/* Parsed form: RDNS in the certificate's order; their oid and value point into STORAGE and are
+ * NUL-terminated there. In a known type, STRING is SUBJECT_UTF8 (SUBJECT_IA5 for emailAddress and
+ * DC in ASCII), as text does not tell. */
 struct subject {
 	size_t count;
 	struct subject_rdn rdns[SUBJECT_MAX_RDNS];

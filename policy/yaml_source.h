@@ -23,8 +23,8 @@ struct yaml_source;
 struct yaml_source *yaml_source_load(const char *name, const char *bytes, size_t len,
     const cyaml_schema_value_t *schema, void **data, struct problems *problems);
 
-/* Reads the whole regular file NAME, at most MAX bytes; NULL, with a problem added, when it cannot. The
- * caller frees *BYTES. An extra NUL follows the content. */
+/* Reads the whole regular file NAME, at most MAX bytes; NULL, with a problem added, when it cannot.
+ * The caller frees *BYTES. An extra NUL follows the content. */
 char *yaml_source_read_file(const char *name, size_t max, size_t *len, struct problems *problems);
 
 /* The line, from 1, of the value at a path written "customers[3].subjects[0]", printf-like; the
