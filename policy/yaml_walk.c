@@ -1,0 +1,462 @@
+/*
+ * Checks a YAML text against a libcyaml schema and reports all that is wrong with it.
+ *
+ * The hard part is to go on after a mistake without inventing new ones: a value of the wrong kind
+ * is skipped as a whole, a key nobody knows is skipped with its value, and only broken YAML
+ * syntax ends the walk. Every function below that takes a value starts with the value's first
+ * event current and leaves its last event current.
+ */
+#include "yaml_walk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+/* Most keys that one mapping of a schema may define. */
+enum { FIELDS_MAX = 64 };
+
+struct walk {
+	yaml_parser_t parser;
+	yaml_event_t event; /* the current event */
+	const char *name;
+	const char *bytes;
+	struct problems *problems;
+	struct yaml_walk_result result;
+	bool ended; /* the syntax is broken: no more events */
+};
+
+/* Where a value stands, for messages: under KEY, or in the list under KEY. */
+struct place {
+	const char *key; /* NULL at the top */
+	bool in_list;
+};
+
+static size_t
+current_line(const struct walk *self)
+{
+	return self->event.start_mark.line + 1;
+}
+
+static void problem(struct walk *self, size_t line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+problem(struct walk *self, size_t line, const char *format, ...)
+{
+	char *message = NULL;
+	va_list args;
+	va_start(args, format);
+	int printed = vasprintf(&message, format, args);
+	va_end(args);
+	if (printed < 0)
+		abort();
+	problems_add(self->problems, self->name, line, "%s", message);
+	self->result.other_problems++;
+	free(message);
+}
+
+/* Adds "`key` must be WHAT", or "an entry of `key` must be WHAT". */
+static void
+must_be(struct walk *self, size_t line, struct place place, const char *what)
+{
+	if (place.key == NULL)
+		problem(self, line, "the file must be %s", what);
+	else
+		problem(self, line, "%s`%s` must be %s", place.in_list ? "an entry of " : "",
+		    place.key, what);
+}
+
+/* libyaml gives no line for bytes that are not text, only an offset. */
+static size_t
+line_at(const char *bytes, size_t offset)
+{
+	size_t line = 1;
+	for (size_t i = 0; i < offset; i++)
+		line += bytes[i] == '\n';
+	return line;
+}
+
+static void
+syntax_problem(struct walk *self)
+{
+	const yaml_parser_t *parser = &self->parser;
+	if (parser->error == YAML_MEMORY_ERROR)
+		abort();
+	size_t line = parser->error == YAML_READER_ERROR
+	                  ? line_at(self->bytes, parser->problem_offset)
+	                  : parser->problem_mark.line + 1;
+	problem(self, line, "not valid YAML: %s%s%s", parser->problem,
+	    parser->context != NULL ? " " : "", parser->context != NULL ? parser->context : "");
+}
+
+static void
+refuse_properties(struct walk *self, const yaml_char_t *anchor, const yaml_char_t *tag)
+{
+	if (anchor != NULL)
+		problem(self, current_line(self), "anchors (&) are not allowed");
+	if (tag != NULL)
+		problem(self, current_line(self), "tags (!) are not allowed");
+}
+
+static void
+check_properties(struct walk *self)
+{
+	const yaml_event_t *event = &self->event;
+	switch (event->type) {
+	case YAML_ALIAS_EVENT:
+		problem(self, current_line(self), "aliases (*) are not allowed");
+		break;
+	case YAML_SCALAR_EVENT:
+		refuse_properties(self, event->data.scalar.anchor, event->data.scalar.tag);
+		break;
+	case YAML_SEQUENCE_START_EVENT:
+		refuse_properties(
+		    self, event->data.sequence_start.anchor, event->data.sequence_start.tag);
+		break;
+	case YAML_MAPPING_START_EVENT:
+		refuse_properties(
+		    self, event->data.mapping_start.anchor, event->data.mapping_start.tag);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Makes the next event current; false when there is none. */
+static bool
+next(struct walk *self)
+{
+	if (self->ended)
+		return false;
+	yaml_event_delete(&self->event);
+	if (!yaml_parser_parse(&self->parser, &self->event)) {
+		syntax_problem(self);
+		self->ended = true;
+		return false;
+	}
+	check_properties(self);
+	return true;
+}
+
+/* Passes over the current value. */
+static void
+skip(struct walk *self)
+{
+	size_t depth = 0;
+	do {
+		switch (self->event.type) {
+		case YAML_SEQUENCE_START_EVENT:
+		case YAML_MAPPING_START_EVENT:
+			depth++;
+			break;
+		case YAML_SEQUENCE_END_EVENT:
+		case YAML_MAPPING_END_EVENT:
+			depth--;
+			break;
+		default:
+			break;
+		}
+	} while (depth > 0 && next(self));
+}
+
+static bool
+scalar_is(const yaml_event_t *event, const char *text)
+{
+	return event->data.scalar.length == strlen(text) &&
+	       memcmp(event->data.scalar.value, text, event->data.scalar.length) == 0;
+}
+
+static bool
+is_plain(const yaml_event_t *event)
+{
+	return event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* A value left out ("key:"), or the words YAML has for that. */
+static bool
+is_null(const yaml_event_t *event)
+{
+	return is_plain(event) && (event->data.scalar.length == 0 || scalar_is(event, "~") ||
+	                              scalar_is(event, "null") || scalar_is(event, "Null") ||
+	                              scalar_is(event, "NULL"));
+}
+
+static bool
+may_be_null(const cyaml_schema_value_t *schema, const yaml_event_t *event)
+{
+	unsigned wanted =
+	    event->data.scalar.length == 0 ? CYAML_FLAG_POINTER_NULL : CYAML_FLAG_POINTER_NULL_STR;
+	return (schema->flags & wanted) == wanted;
+}
+
+static void
+check_string(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+{
+	size_t len = self->event.data.scalar.length;
+	char what[64];
+	if (memchr(self->event.data.scalar.value, '\0', len) != NULL) {
+		must_be(self, current_line(self), place, "text without NUL");
+	} else if (len < schema->string.min) {
+		snprintf(what, sizeof what, "at least %" PRIu32 " bytes long", schema->string.min);
+		must_be(self, current_line(self), place,
+		    schema->string.min == 1 ? "something, not an empty text" : what);
+	} else if (len > schema->string.max) {
+		snprintf(what, sizeof what, "at most %" PRIu32 " bytes long", schema->string.max);
+		must_be(self, current_line(self), place, what);
+	}
+}
+
+/* Decimal digits without sign or leading zero, not above MAX: libcyaml itself would read 010 as
+ * octal. */
+static bool
+is_number(const char *digits, uint64_t max)
+{
+	size_t len = strlen(digits);
+	if (len == 0 || strspn(digits, "0123456789") != len || (len > 1 && digits[0] == '0'))
+		return false;
+	errno = 0;
+	return strtoull(digits, NULL, 10) <= max && errno == 0;
+}
+
+static void
+check_number(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+{
+	const char *text = (const char *)self->event.data.scalar.value;
+	uint64_t max = UINT64_MAX >> (64 - 8 * schema->data_size);
+	bool negative = false;
+	if (schema->type == CYAML_INT) {
+		negative = text[0] == '-';
+		max = max / 2 + negative;
+	}
+	bool whole = strlen(text) == self->event.data.scalar.length;
+	if (whole && is_number(text + negative, max) && !(negative && text[1] == '0'))
+		return;
+	char what[80];
+	snprintf(what, sizeof what, "a whole number, at most %" PRIu64,
+	    schema->type == CYAML_INT ? UINT64_MAX >> (65 - 8 * schema->data_size) : max);
+	must_be(self, current_line(self), place, what);
+}
+
+static void
+check_enum(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+{
+	char what[512] = "one of";
+	for (uint32_t i = 0; i < schema->enumeration.count; i++) {
+		const char *word = schema->enumeration.strings[i].str;
+		if (scalar_is(&self->event, word))
+			return;
+		size_t used = strlen(what);
+		snprintf(what + used, sizeof what - used, "%s %s", i > 0 ? "," : "", word);
+	}
+	must_be(self, current_line(self), place, what);
+}
+
+static const char *
+kind_of(const cyaml_schema_value_t *schema)
+{
+	switch (schema->type) {
+	case CYAML_STRING:
+		return "text";
+	case CYAML_INT:
+	case CYAML_UINT:
+		return "a whole number";
+	case CYAML_BOOL:
+		return "true or false";
+	case CYAML_ENUM:
+		return "a word";
+	case CYAML_MAPPING:
+		return "a mapping (key: value)";
+	case CYAML_SEQUENCE:
+	case CYAML_SEQUENCE_FIXED:
+		return "a list";
+	default:
+		abort(); /* a schema type that the walk does not know */
+	}
+}
+
+static void
+check_scalar(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+{
+	if (is_null(&self->event)) {
+		if (may_be_null(schema, &self->event))
+			return;
+		char what[64];
+		snprintf(what, sizeof what, "%s, but has no value", kind_of(schema));
+		must_be(self, current_line(self), place, what);
+		return;
+	}
+	switch (schema->type) {
+	case CYAML_STRING:
+		check_string(self, schema, place);
+		break;
+	case CYAML_INT:
+	case CYAML_UINT:
+		check_number(self, schema, place);
+		break;
+	case CYAML_BOOL:
+		if (!scalar_is(&self->event, "true") && !scalar_is(&self->event, "false"))
+			must_be(self, current_line(self), place, kind_of(schema));
+		break;
+	case CYAML_ENUM:
+		check_enum(self, schema, place);
+		break;
+	default:
+		must_be(self, current_line(self), place, kind_of(schema));
+	}
+}
+
+static void walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place place);
+
+static void
+walk_sequence(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+{
+	size_t line = current_line(self), count = 0;
+	for (; next(self) && self->event.type != YAML_SEQUENCE_END_EVENT; count++)
+		walk_value(self, schema->sequence.entry,
+		    (struct place){.key = place.key, .in_list = true});
+	if (self->ended)
+		return;
+	char what[64];
+	if (count < schema->sequence.min) {
+		snprintf(what, sizeof what, "at least %" PRIu32 " long", schema->sequence.min);
+		must_be(self, line, place, what);
+	} else if (count > schema->sequence.max) {
+		snprintf(what, sizeof what, "at most %" PRIu32 " long", schema->sequence.max);
+		must_be(self, line, place, what);
+	}
+}
+
+/* The line on which each field of a mapping was first seen; 0: not yet. */
+struct seen {
+	size_t lines[FIELDS_MAX];
+};
+
+static void
+unknown_key(struct walk *self, const cyaml_schema_field_t *fields)
+{
+	char known[512] = "";
+	for (size_t i = 0; fields[i].key != NULL; i++) {
+		size_t used = strlen(known);
+		snprintf(
+		    known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", fields[i].key);
+	}
+	problems_add(self->problems, self->name, current_line(self),
+	    "unknown key `%.80s`; here may stand: %s", self->event.data.scalar.value, known);
+	self->result.unknown_keys++;
+}
+
+/* Returns the field that the current event, a key, names; NULL, with a problem added, when no
+ * value can be read for it. */
+static const cyaml_schema_field_t *
+find_field(struct walk *self, const cyaml_schema_field_t *fields, struct seen *seen)
+{
+	for (size_t i = 0; fields[i].key != NULL; i++) {
+		assert(i < FIELDS_MAX);
+		if (!scalar_is(&self->event, fields[i].key))
+			continue;
+		if (seen->lines[i] != 0) {
+			problem(self, current_line(self),
+			    "repeated key `%s`; it stands on line %zu already", fields[i].key,
+			    seen->lines[i]);
+			return NULL;
+		}
+		seen->lines[i] = current_line(self);
+		return &fields[i];
+	}
+	unknown_key(self, fields);
+	return NULL;
+}
+
+/* Reads one key and its value. */
+static void
+walk_pair(struct walk *self, const cyaml_schema_field_t *fields, struct seen *seen)
+{
+	const cyaml_schema_field_t *field = NULL;
+	if (self->event.type == YAML_SCALAR_EVENT) {
+		field = find_field(self, fields, seen);
+	} else {
+		problem(self, current_line(self), "a key must be a word");
+		skip(self);
+	}
+	if (!next(self))
+		return;
+	if (field != NULL)
+		walk_value(self, &field->value, (struct place){.key = field->key});
+	else
+		skip(self);
+}
+
+static void
+walk_mapping(struct walk *self, const cyaml_schema_value_t *schema)
+{
+	const cyaml_schema_field_t *fields = schema->mapping.fields;
+	struct seen seen = {0};
+	size_t line = current_line(self);
+	while (next(self) && self->event.type != YAML_MAPPING_END_EVENT)
+		walk_pair(self, fields, &seen);
+	if (self->ended)
+		return;
+	for (size_t i = 0; fields[i].key != NULL; i++) {
+		if (seen.lines[i] == 0 && !(fields[i].value.flags & CYAML_FLAG_OPTIONAL))
+			problem(self, line, "missing key `%s`", fields[i].key);
+	}
+}
+
+static void
+walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+{
+	bool list = schema->type == CYAML_SEQUENCE || schema->type == CYAML_SEQUENCE_FIXED;
+	bool mapping = schema->type == CYAML_MAPPING;
+	yaml_event_type_t type = self->event.type;
+	if (schema->type == CYAML_IGNORE) {
+		skip(self);
+	} else if (type == YAML_SCALAR_EVENT) {
+		check_scalar(self, schema, place);
+	} else if (type == YAML_SEQUENCE_START_EVENT && list) {
+		walk_sequence(self, schema, place);
+	} else if (type == YAML_MAPPING_START_EVENT && mapping) {
+		walk_mapping(self, schema);
+	} else if (type != YAML_ALIAS_EVENT) { /* aliases are reported already */
+		must_be(self, current_line(self), place, kind_of(schema));
+		skip(self);
+	}
+}
+
+/* One document, and nothing after it. */
+static void
+walk_stream(struct walk *self, const cyaml_schema_value_t *schema)
+{
+	if (!next(self) || !next(self)) /* stream start, document start */
+		return;
+	if (self->event.type == YAML_STREAM_END_EVENT) {
+		problem(self, 0, "the file is empty");
+		return;
+	}
+	if (!next(self))
+		return;
+	walk_value(self, schema, (struct place){0});
+	if (!next(self) || !next(self)) /* document end, stream end */
+		return;
+	if (self->event.type != YAML_STREAM_END_EVENT)
+		problem(self, current_line(self), "a second YAML document begins here");
+}
+
+struct yaml_walk_result
+yaml_walk_check(const char *name, const char *bytes, size_t len, const cyaml_schema_value_t *schema,
+    struct problems *problems)
+{
+	struct walk self = {.name = name, .bytes = bytes, .problems = problems};
+	if (!yaml_parser_initialize(&self.parser))
+		abort();
+	/* UTF-8 only: otherwise a byte order mark would switch to UTF-16. */
+	yaml_parser_set_encoding(&self.parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&self.parser, (const unsigned char *)bytes, len);
+	walk_stream(&self, schema);
+	yaml_event_delete(&self.event);
+	yaml_parser_delete(&self.parser);
+	return self.result;
+}
