@@ -1,0 +1,236 @@
+# mirrorgate: build, test, install. `make help` lists the targets.
+#
+# One set of rules serves every configuration: CONFIG picks the flags and BUILD the folder
+# (release: build, asan: build/asan, coverage: build/coverage). A target that needs another
+# configuration calls make again. Sources are found by wildcard, so a new file needs no edit here.
+
+VERSION := 0.1.0
+CONFIG ?= release
+BUILD ?= build$(if $(filter-out release,$(CONFIG)),/$(CONFIG))
+PREFIX ?= /usr/local
+DESTDIR ?=
+OBJ := $(BUILD)/obj
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# The outermost make runs one job for each processor, unless -j says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory
+# Goals that install packages and call make again come one after the other.
+ifneq ($(filter demo run test asan coverage lint,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+# ---- flags ----------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wcast-qual -Wformat=2 -Wvla -Werror
+DIALECT := -std=c17 -D_GNU_SOURCE -DMIRRORGATE_VERSION='"$(VERSION)"'
+
+# $(call if_supported,FLAG...): the flags, when this compiler takes them for this machine.
+if_supported = $(shell $(CC) -Werror $(1) -S -x c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
+
+# libev's watchers and our sockaddr casts alias; strict aliasing buys nothing measurable here.
+COMMON_CFLAGS := $(DIALECT) $(WARNINGS) -g -fPIE -fno-strict-aliasing
+COMMON_LDFLAGS := -pie -Wl,--as-needed
+
+CFLAGS_release = -O2 -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 \
+	-fno-delete-null-pointer-checks $(call if_supported,-fstack-clash-protection) \
+	$(call if_supported,-fcf-protection=full) $(call if_supported,-mbranch-protection=standard)
+LDFLAGS_release := -Wl,-z,relro,-z,now,-z,noexecstack
+
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS_asan := -O1 -fno-omit-frame-pointer $(SANITIZERS)
+LDFLAGS_asan := $(SANITIZERS)
+
+CFLAGS_coverage := -O0 --coverage -fprofile-update=atomic
+LDFLAGS_coverage := --coverage
+
+# Assigned at once, so that the compiler is asked only once; what the caller's CFLAGS says comes last.
+BUILD_CFLAGS := $(COMMON_CFLAGS) $(CFLAGS_$(CONFIG)) $(CPPFLAGS) $(CFLAGS)
+BUILD_LDFLAGS := $(COMMON_LDFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS)
+
+ifeq ($(filter release asan coverage,$(CONFIG)),)
+$(error CONFIG is release, asan or coverage, not "$(CONFIG)")
+endif
+
+# ---- sources and programs -------------------------------------------------------------------
+
+GATEWAY_SOURCES := $(wildcard gateway/*.c)
+POLICY_SOURCES := $(wildcard policy/*.c)
+STUB_SOURCES := $(wildcard upstream-stub/*.c)
+UNIT_TESTS := $(wildcard tests/unit/test_*.c)
+UNIT_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/unit/*.c))
+HEADERS := $(wildcard gateway/*.h policy/*.h upstream-stub/*.h tests/unit/*.h)
+SOURCES := $(GATEWAY_SOURCES) $(POLICY_SOURCES) $(STUB_SOURCES) $(UNIT_TESTS) $(UNIT_HELPERS)
+
+objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
+GATEWAY_LIB := $(BUILD)/libgateway.a
+POLICY_LIB := $(BUILD)/libpolicy.a
+PROGRAMS := $(addprefix $(BUILD)/,mirrorgate mirrorgate-policy upstream-stub)
+UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_TESTS))
+
+POLICY_LIBS := -lcyaml -lyaml -lcdb
+GATEWAY_LIBS := $(POLICY_LIBS) -lssl -lcrypto -lev -lhttp_parser -ljansson -lseccomp -lm
+STUB_LIBS := -lev -lhttp_parser -ljansson -lcrypto -lm
+
+.PHONY: all
+all: $(PROGRAMS) ## build the programs into build/ (the default)
+
+$(BUILD)/mirrorgate: $(OBJ)/gateway/main.o $(GATEWAY_LIB) $(POLICY_LIB)
+$(BUILD)/mirrorgate: LDLIBS = $(GATEWAY_LIBS)
+$(BUILD)/mirrorgate-policy: $(OBJ)/policy/main.o $(POLICY_LIB)
+$(BUILD)/mirrorgate-policy: LDLIBS = $(POLICY_LIBS)
+$(BUILD)/upstream-stub: $(call objects,$(STUB_SOURCES))
+$(BUILD)/upstream-stub: LDLIBS = $(STUB_LIBS)
+$(BUILD)/unit/%: $(OBJ)/tests/unit/%.o $(call objects,$(UNIT_HELPERS)) $(GATEWAY_LIB) $(POLICY_LIB)
+	$(link)
+$(BUILD)/unit/%: LDLIBS = -lcmocka $(GATEWAY_LIBS)
+$(PROGRAMS):
+	$(link)
+
+# Everything but main() is in a library, so that each unit test links whatever it names.
+$(GATEWAY_LIB): $(call objects,$(filter-out gateway/main.c,$(GATEWAY_SOURCES)))
+$(POLICY_LIB): $(call objects,$(filter-out policy/main.c,$(POLICY_SOURCES)))
+$(GATEWAY_LIB) $(POLICY_LIB): $(OBJ)/sources
+	@echo "AR $@"
+	@rm -f $@
+	@ar rcs $@ $(filter %.o,$^)
+
+define link
+@echo "LD $@"
+@mkdir -p $(@D)
+@$(CC) $(BUILD_CFLAGS) $(BUILD_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
+endef
+
+$(OBJ)/%.o: %.c $(OBJ)/flags
+	@echo "CC $<"
+	@mkdir -p $(@D)
+	@$(CC) $(BUILD_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call objects,$(SOURCES)))
+
+# Stamps that change only when their text does: the flags rebuild every object, the list of
+# sources makes the libraries forget a file that was removed.
+.PHONY: FORCE
+FORCE:
+define stamp
+@mkdir -p $(@D)
+@echo $(call quote,$(1)) | cmp -s - $@ || echo $(call quote,$(1)) >$@
+endef
+quote = '$(subst ','\'',$(1))'
+$(OBJ)/flags: FORCE
+	$(call stamp,$(CC) $(BUILD_CFLAGS) $(BUILD_LDFLAGS))
+$(OBJ)/sources: FORCE
+	$(call stamp,$(GATEWAY_SOURCES) $(POLICY_SOURCES))
+
+# ---- running and testing --------------------------------------------------------------------
+
+.PHONY: demo run test asan coverage check
+demo: ## install what is missing, build, and show the whole system at work
+	@packaging/install-deps build demo
+	@$(MAKE) all
+	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/demo/demo
+
+run: ## the same, kept running, with curl commands to paste
+	@packaging/install-deps build demo
+	@$(MAKE) all
+	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/demo/demo --keep-running
+
+test: ## install what is missing, build, run unit and end-to-end tests
+	@packaging/install-deps build demo test
+	@$(MAKE) check
+
+asan: ## the same suite on a build with AddressSanitizer and UBSan
+	@packaging/install-deps build demo test
+	@$(MAKE) CONFIG=asan BUILD=$(BUILD)/asan check
+
+coverage: ## the same suite, then a report of the lines and branches it reached
+	@packaging/install-deps build demo test coverage
+	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) CONFIG=coverage BUILD=$(BUILD)/coverage check
+	@mkdir -p $(BUILD)/coverage/report
+	@gcovr --root . --filter gateway/ --filter policy/ --exclude-unreachable-branches \
+		--txt - --html-details $(BUILD)/coverage/report/index.html $(BUILD)/coverage/obj
+
+# TESTS names what pytest runs, e.g. make check TESTS=tests/e2e/test_gate.py
+check: all $(UNIT_PROGRAMS) ## build and run the tests; installs nothing
+	@tests/run --build $(BUILD) $(TESTS)
+
+# ---- lint -----------------------------------------------------------------------------------
+
+.PHONY: lint format
+lint: ## style, static analysis, include direction, code map, scripts, manuals
+	@packaging/install-deps build test lint
+	@$(MAKE) --keep-going --output-sync=target lint-all
+
+format: ## bring the C files into the repository's format
+	clang-format -i $$(tests/lint/files c)
+
+LINTS := format cppcheck includes code-map shell python manuals
+TIDIED := $(patsubst %.c,$(BUILD)/lint/%.tidy,$(SOURCES))
+.PHONY: lint-all $(addprefix lint-,$(LINTS) tidy)
+lint-all: $(addprefix lint-,$(LINTS) tidy)
+	@echo "lint: all clean"
+
+lint-format:
+	@clang-format --dry-run -Werror $$(tests/lint/files c)
+
+# A file is analysed again when it, any header or the settings changed.
+lint-tidy: $(TIDIED)
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(HEADERS)
+	@echo "TIDY $<"
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- $(DIALECT) 2>$@.stderr || { cat $@.stderr; exit 1; }
+	@mv $@.stderr $@
+
+# cppcheck's posix model takes the -1 of an anonymous mmap() for an invalid argument.
+lint-cppcheck:
+	@cppcheck --quiet -j2 --std=c11 --library=posix --enable=warning,performance,portability \
+		--inline-suppr --suppress=missingIncludeSystem --suppress=invalidFunctionArg \
+		--error-exitcode=1 \
+		-D_GNU_SOURCE -DMIRRORGATE_VERSION='"$(VERSION)"' $(SOURCES)
+
+lint-includes:
+	@tests/lint/include_direction
+
+lint-code-map:
+	@tests/lint/code_map
+
+lint-shell:
+	@tests/lint/files shell | xargs -r shellcheck
+
+lint-python:
+	@tests/lint/files python | xargs -r /usr/bin/python3 -m pyflakes
+
+lint-manuals:
+	@tests/lint/files manual | xargs -r mandoc -T lint -W warning
+
+# ---- installing -----------------------------------------------------------------------------
+
+MANUALS := $(wildcard $(foreach s,1 5 8,gateway/*.$(s) policy/*.$(s) upstream-stub/*.$(s) certs/*.$(s)))
+
+.PHONY: install clean help
+install: all ## install into DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/mirrorgate $(DESTDIR)$(PREFIX)/sbin/mirrorgate
+	install -D -m 755 $(BUILD)/mirrorgate-policy $(DESTDIR)$(PREFIX)/bin/mirrorgate-policy
+	install -D -m 755 $(BUILD)/upstream-stub $(DESTDIR)$(PREFIX)/bin/upstream-stub
+	install -D -m 755 certs/pki $(DESTDIR)$(PREFIX)/share/mirrorgate/certs/pki
+	install -m 644 $(wildcard certs/*.py) $(DESTDIR)$(PREFIX)/share/mirrorgate/certs
+	ln -sf ../share/mirrorgate/certs/pki $(DESTDIR)$(PREFIX)/bin/mirrorgate-pki
+	@set -e; for page in $(MANUALS); do \
+		install -v -D -m 644 $$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
