@@ -60,14 +60,19 @@ bytes_add_text(struct bytes *b, const char *text)
 void
 bytes_addf(struct bytes *b, const char *format, ...)
 {
+	char small[SMALLEST_SIZE];
 	va_list args;
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(NULL, 0, format, args);
+	len = vsnprintf(small, sizeof(small), format, args);
 	va_end(args);
 	if (len < 0)
 		bytes_out_of_memory();
+	if ((size_t)len < sizeof(small)) {
+		bytes_add(b, small, (size_t)len);
+		return;
+	}
 	va_start(args, format);
 	vsnprintf(bytes_room(b, (size_t)len), (size_t)len + 1, format, args);
 	va_end(args);

@@ -231,11 +231,11 @@ faults_refuse(const struct faults *faults)
 }
 
 static bool
-rule_matches(const struct rule *rule, const char *path)
+rule_matches(const struct rule *rule, const char *path, size_t path_len)
 {
-	if (strncmp(path, rule->text, rule->path_len) != 0)
+	if (path_len < rule->path_len || memcmp(path, rule->text, rule->path_len) != 0)
 		return false;
-	return rule->is_prefix || path[rule->path_len] == '\0';
+	return rule->is_prefix || path_len == rule->path_len;
 }
 
 /* Takes one segment, "/…" included: a fault goes into the set, all else into the plain path. */
@@ -258,19 +258,22 @@ take_segment(const char *segment, size_t len, struct fault_set *set, struct byte
 
 enum faults_result
 faults_select(
-    const struct faults *faults, const char *path, struct fault_set *set, struct bytes *plain)
+    const struct faults *faults, const char *target, struct fault_set *set, struct bytes *plain)
 {
+	size_t left = strcspn(target, "?");
+
 	for (const struct rule *rule = faults->first; rule != NULL; rule = rule->next) {
-		if (rule_matches(rule, path))
+		if (rule_matches(rule, target, left))
 			parse_fault(rule->fault, set);
 	}
-	while (*path != '\0') {
-		size_t len = 1 + strcspn(path + 1, "/");
-		enum faults_result result = take_segment(path, len, set, plain);
+	while (left > 0) {
+		size_t len = 1 + strcspn(target + 1, "/?");
+		enum faults_result result = take_segment(target, len, set, plain);
 
 		if (result != FAULTS_OK)
 			return result;
-		path += len;
+		target += len;
+		left -= len;
 	}
 	if (plain->len == 0)
 		bytes_add_text(plain, "/");

@@ -61,10 +61,10 @@ enum faults_result faults_add(struct faults *faults, const char *rule);
 bool faults_refuse(const struct faults *faults);
 
 /*
- * Collects into `set` the faults of a request for `path`, and puts the path without its fault
+ * Collects into `set` the faults of a request, and puts its path without query and fault
  * segments into `plain`. Segments of unknown kind stay in the path.
  */
 enum faults_result faults_select(
-    const struct faults *faults, const char *path, struct fault_set *set, struct bytes *plain);
+    const struct faults *faults, const char *target, struct fault_set *set, struct bytes *plain);
 
 #endif

@@ -180,6 +180,6 @@ reply_compose(struct reply *r, const struct fault_set *faults, const struct repl
 		compose_head(r, faults, options);
 		r->body_left = bodiless ? 0 : shortened(r->length, faults);
 	}
-	if (faults->extra > 0)
+	if (faults->extra > 0 && faults->cut_body < 0 && faults->reset_body < 0)
 		bytes_add_fill(&r->tail, 'X', (size_t)faults->extra);
 }

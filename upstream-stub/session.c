@@ -8,7 +8,6 @@
  */
 #include "session.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <ev.h>
 #include <linux/sockios.h>
@@ -16,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +25,7 @@
 #include "reply.h"
 #include "request.h"
 #include "request_log.h"
+#include "sender.h"
 
 /* One read. */
 #define READ_SIZE (64 * 1024)
@@ -40,16 +39,14 @@
 /* Between two looks at whether the kernel has delivered everything, in seconds. */
 #define FLUSH_INTERVAL 0.001
 
-#define STATES(X)                                                                                  \
-	X(REQUEST, request) /* until a request is complete */                                      \
-	X(DELAY, delay)     /* fault: before the head */                                           \
-	X(HEAD, head)                                                                              \
-	X(BODY, body)                                                                              \
-	X(PAUSE, pause) /* fault: between two pieces of the body */                                \
-	X(TAIL, tail)                                                                              \
-	X(FLUSH, flush)   /* fault: until the peer has all, for an RST throws unsent bytes away */ \
-	X(SILENT, silent) /* fault: no answer ever */                                              \
-	X(LINGER, linger) /* the peer may still be sending what was refused */
+#define STATES(X)                                                                                 \
+	X(REQUEST, request) /* until a request is complete */                                     \
+	X(DELAY, idle)      /* fault: before the answer */                                        \
+	X(SEND, send)       /* the answer */                                                      \
+	X(PAUSE, idle)      /* fault: between two pieces of the body */                           \
+	X(FLUSH, flush)     /* fault: until the peer has all, for RST throws unsent bytes away */ \
+	X(SILENT, discard)  /* fault: no answer ever */                                           \
+	X(LINGER, discard)  /* the peer may still be sending what was refused */
 
 enum state {
 #define X(name, step) STATE_##name,
@@ -77,10 +74,7 @@ struct session {
 	struct request *request;
 	struct fault_set faults;
 	struct reply reply;
-	size_t head_sent; /* of the head, then of the tail */
-	size_t text_sent;
-	uint64_t piece_left; /* of the body, until the next pause */
-	uint64_t turn_left;
+	struct sender sender;
 	bool keep_alive;
 	bool lingers;
 	bool dies_at_next;
@@ -114,21 +108,19 @@ arm_reset(struct session *s)
 }
 
 static enum step
-start_reply(struct session *s, bool head_only)
+start_reply(struct session *s)
 {
 	struct reply_options options = {
-	    .head_only = head_only,
+	    .head_only = strcmp(request_method(s->request), "HEAD") == 0,
 	    .keep_alive = s->keep_alive,
 	    .http10 = request_is_http10(s->request),
 	};
 
 	reply_compose(&s->reply, &s->faults, &options);
-	s->head_sent = 0;
-	s->text_sent = 0;
-	s->piece_left = FAULTS_DELAY_PIECE;
+	s->sender = (struct sender){0};
 	if (s->faults.delay_head > 0)
 		return to_timed_state(s, STATE_DELAY, (double)s->faults.delay_head / 1000.);
-	return to_state(s, STATE_HEAD);
+	return to_state(s, STATE_SEND);
 }
 
 /* A request that cannot be read to its end: say so, close, and let the peer finish sending. */
@@ -139,22 +131,7 @@ refuse_request(struct session *s)
 	s->keep_alive = false;
 	s->lingers = true;
 	answer_status(&s->reply, request_refusal(s->request));
-	return start_reply(s, false);
-}
-
-/* Collects the request's faults and its path without query and fault segments. */
-static enum faults_result
-select_faults(struct session *s, struct bytes *path)
-{
-	const char *target = request_target(s->request);
-	struct bytes whole = {0};
-	enum faults_result result;
-
-	s->faults = (struct fault_set)FAULT_SET_NONE;
-	bytes_add(&whole, target, strcspn(target, "?"));
-	result = faults_select(s->context->faults, whole.data, &s->faults, path);
-	bytes_fini(&whole);
-	return result;
+	return start_reply(s);
 }
 
 static enum step
@@ -163,23 +140,26 @@ answer(struct session *s, const char *path)
 	answer_request(s->context->store, s->request, path, &s->faults, &s->reply);
 	s->keep_alive = request_keeps_alive(s->request) && s->faults.close == 0;
 	s->dies_at_next = s->faults.die_idle != 0;
-	return start_reply(s, strcmp(request_method(s->request), "HEAD") == 0);
+	return start_reply(s);
 }
 
 static enum step
 take_request(struct session *s)
 {
 	struct bytes path = {0};
+	enum faults_result result;
 	enum step step;
 
 	request_log_request(s->context->log, s->number, s->request);
 	if (s->dies_at_next)
 		return STEP_CLOSE;
-	if (select_faults(s, &path) != FAULTS_OK) {
+	s->faults = (struct fault_set)FAULT_SET_NONE;
+	result = faults_select(s->context->faults, request_target(s->request), &s->faults, &path);
+	if (result != FAULTS_OK) {
 		s->faults = (struct fault_set)FAULT_SET_NONE;
 		s->keep_alive = request_keeps_alive(s->request);
 		reply_set_text(&s->reply, 400, "bad fault in the path\n");
-		step = start_reply(s, false);
+		step = start_reply(s);
 	} else if (s->faults.reset != 0) {
 		arm_reset(s);
 		step = STEP_CLOSE;
@@ -224,111 +204,54 @@ step_request(struct session *s)
 	return s->eof ? STEP_CLOSE : STEP_WAIT;
 }
 
+/* Until the timer ends the state, or the peer the connection. */
 static enum step
-step_delay(struct session *s)
+step_idle(struct session *s)
 {
 	return s->eof ? STEP_CLOSE : STEP_WAIT;
 }
 
-/* Sends what is left of `b`; `next` follows when nothing is. */
+/* Until the peer ends the connection; what it sends is logged and thrown away. */
 static enum step
-send_bytes(struct session *s, const struct bytes *b, int flags, enum state next)
+step_discard(struct session *s)
 {
-	ssize_t n;
-
-	if (s->head_sent == b->len) {
-		s->head_sent = 0;
-		return to_state(s, next);
-	}
-	n = send(s->fd, b->data + s->head_sent, b->len - s->head_sent, flags | MSG_NOSIGNAL);
-	if (n < 0)
-		return errno == EAGAIN ? STEP_WAIT : STEP_CLOSE;
-	s->head_sent += (size_t)n;
-	return STEP_AGAIN;
+	s->input.len = 0;
+	return s->eof ? STEP_CLOSE : STEP_WAIT;
 }
 
+/* The answer is out: reset or cut when asked to, else on to the next request. */
 static enum step
-step_head(struct session *s)
+end_reply(struct session *s)
 {
-	bool more = s->reply.body_left > 0 || s->reply.tail.len > 0;
-
-	return send_bytes(s, &s->reply.head, more ? MSG_MORE : 0, STATE_BODY);
-}
-
-static ssize_t
-send_body(struct session *s, size_t len)
-{
-	struct reply *r = &s->reply;
-	ssize_t n;
-
-	if (r->file >= 0)
-		return sendfile(s->fd, r->file, &r->offset, len);
-	n = send(s->fd, r->text.data + s->text_sent, len, MSG_NOSIGNAL);
-	if (n > 0)
-		s->text_sent += (size_t)n;
-	return n;
-}
-
-static enum step
-end_body(struct session *s)
-{
+	reply_fini(&s->reply);
+	request_reset(s->request);
 	if (s->faults.reset_body >= 0)
 		return to_state(s, STATE_FLUSH);
 	if (s->faults.cut_body >= 0)
 		return STEP_CLOSE;
-	return to_state(s, STATE_TAIL);
-}
-
-static enum step
-step_body(struct session *s)
-{
-	struct reply *r = &s->reply;
-	bool slow = s->faults.delay_body > 0;
-	uint64_t len = r->body_left;
-	ssize_t n;
-
-	if (len == 0)
-		return end_body(s);
-	if (slow && s->piece_left == 0) {
-		s->piece_left = FAULTS_DELAY_PIECE;
-		return to_timed_state(s, STATE_PAUSE, (double)s->faults.delay_body / 1000.);
-	}
-	if (s->turn_left == 0)
-		return STEP_WAIT;
-	len = len < s->turn_left ? len : s->turn_left;
-	if (slow && len > s->piece_left)
-		len = s->piece_left;
-	n = send_body(s, (size_t)len);
-	if (n < 0)
-		return errno == EAGAIN ? STEP_WAIT : STEP_CLOSE;
-	/* A file that became shorter: what was promised cannot be sent. */
-	if (n == 0)
-		return STEP_CLOSE;
-	r->body_left -= (uint64_t)n;
-	s->turn_left -= (uint64_t)n;
-	s->piece_left -= slow ? (uint64_t)n : 0;
-	return STEP_AGAIN;
-}
-
-static enum step
-step_pause(struct session *s)
-{
-	return s->eof ? STEP_CLOSE : STEP_WAIT;
-}
-
-static enum step
-step_tail(struct session *s)
-{
-	if (s->head_sent < s->reply.tail.len)
-		return send_bytes(s, &s->reply.tail, 0, STATE_TAIL);
-	reply_fini(&s->reply);
-	request_reset(s->request);
-	s->head_sent = 0;
 	if (s->lingers) {
 		shutdown(s->fd, SHUT_WR);
 		return to_state(s, STATE_LINGER);
 	}
 	return s->keep_alive ? to_state(s, STATE_REQUEST) : STEP_CLOSE;
+}
+
+static enum step
+step_send(struct session *s)
+{
+	bool slow = s->faults.delay_body > 0;
+
+	switch (sender_send(&s->sender, s->fd, &s->reply, TURN_SIZE, slow)) {
+	case SENDER_DONE:
+		return end_reply(s);
+	case SENDER_BLOCKED:
+		return STEP_WAIT;
+	case SENDER_PAUSED:
+		return to_timed_state(s, STATE_PAUSE, (double)s->faults.delay_body / 1000.);
+	case SENDER_BROKEN:
+		break;
+	}
+	return STEP_CLOSE;
 }
 
 static enum step
@@ -342,19 +265,6 @@ step_flush(struct session *s)
 	return STEP_CLOSE;
 }
 
-static enum step
-step_silent(struct session *s)
-{
-	return s->eof ? STEP_CLOSE : STEP_WAIT;
-}
-
-static enum step
-step_linger(struct session *s)
-{
-	s->input.len = 0;
-	return s->eof ? STEP_CLOSE : STEP_WAIT;
-}
-
 static enum step (*const steps[])(struct session *) = {
 #define X(name, step) [STATE_##name] = step_##step,
     STATES(X)
@@ -364,8 +274,8 @@ static enum step (*const steps[])(struct session *) = {
 static void
 update_watchers(struct session *s)
 {
-	bool sends = s->state == STATE_HEAD || s->state == STATE_BODY || s->state == STATE_TAIL;
-	int events = (sends ? EV_WRITE : 0) | (!s->eof && s->input.len < INPUT_MAX ? EV_READ : 0);
+	int events = (s->state == STATE_SEND ? EV_WRITE : 0) |
+	             (!s->eof && s->input.len < INPUT_MAX ? EV_READ : 0);
 
 	if (ev_is_active(&s->io) && (s->io.events & (EV_READ | EV_WRITE)) == events)
 		return;
@@ -388,7 +298,6 @@ session_run(struct session *s)
 {
 	enum step step;
 
-	s->turn_left = TURN_SIZE;
 	do
 		step = steps[s->state](s);
 	while (step == STEP_AGAIN);
@@ -436,9 +345,9 @@ on_time_up(struct ev_loop *loop, ev_timer *w, int events)
 	(void)loop;
 	(void)events;
 	if (s->state == STATE_DELAY)
-		to_state(s, STATE_HEAD);
+		to_state(s, STATE_SEND);
 	else if (s->state == STATE_PAUSE)
-		to_state(s, STATE_BODY);
+		to_state(s, STATE_SEND);
 	session_run(s);
 }
 
