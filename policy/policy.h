@@ -7,8 +7,9 @@
  * when read: a damaged image yields "no" answers, never a crash, and policy_open() refuses an image
  * whose format or checksum is wrong.
  *
- * Nothing here knows of sockets, TLS or an event loop. Lookups take O(path length), allocate
- * nothing and do not depend on the number of customers.
+ * Nothing here knows of sockets, TLS or an event loop. Finding a caller and deciding allocate
+ * nothing and take time in proportion to the path (or the longest rule) and to the caller's own
+ * licences, whatever the number of customers.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -25,7 +26,8 @@ enum {
 
 struct policy; /* shared: counted references, freed with the last */
 
-/* Maps the image at FD (which stays the caller's). NAME is for messages. Returns NULL and fills
+/* Maps the image at FD (which stays the caller's, and may be sealed; nobody may truncate the file
+ * while the policy lives). NAME is for messages. Returns NULL and fills
  * ERROR when FD does not hold a complete image of this format. */
 struct policy *policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX]);
 struct policy *policy_ref(struct policy *self);
@@ -60,12 +62,15 @@ enum policy_verdict {
 	POLICY_NOT_LICENSED,        /* no product of the caller covers the path */
 	POLICY_LICENCE_EXPIRED,     /* covered, but only by licences that have ended */
 	POLICY_LICENCE_NOT_STARTED, /* covered, but only by licences still to start */
-	POLICY_NOT_PERMITTED,       /* the caller's role has no such operation */
+	POLICY_NOT_PERMITTED,       /* the caller's role has no such operation (reserved paths) */
 };
 
 /* "allow", "unknown-subject", "not-licensed", "licence-expired", ...: the reason names of the
  * design, section 5. */
 const char *policy_verdict_name(enum policy_verdict verdict);
+
+/* The other way round; false when NAME is none of them. */
+bool policy_verdict_parse(const char *name, enum policy_verdict *verdict);
 
 struct policy_decision {
 	enum policy_verdict verdict;
@@ -95,7 +100,7 @@ struct policy_licence {
 };
 typedef void policy_licence_fn(const struct policy_licence *licence, void *arg);
 
-/* Calls FN for each licence of CALLER in the policy's order; returns how many. */
+/* Calls FN for each licence of CALLER in the policy's order; returns how many. Allocates. */
 size_t policy_each_licence(const struct policy *self, const struct policy_caller *caller,
     time_t now, policy_licence_fn *fn, void *arg);
 

@@ -1,0 +1,453 @@
+/*
+ * Decisions over a mapped policy image.
+ *
+ * The hard part is the download: a path is looked up under each of its prefixes, but no longer
+ * than the longest rule; the products found there are matched with the caller's licences, and the
+ * best licence decides. Nothing depends on how many customers there are. Lookups work on a copy
+ * of the small struct cdb, so a struct policy never changes after policy_open().
+ */
+#include "policy.h"
+
+#include <assert.h>
+#include <cdb.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "path.h"
+#include "policy_image.h"
+#include "policy_value.h"
+
+enum {
+	SECONDS_PER_DAY = 86400,
+	CDB_SMALLEST = 2048, /* a tinycdb file without records */
+};
+
+struct policy {
+	unsigned references;
+	struct cdb cdb; /* holds the mapping */
+	struct policy_image_header header;
+};
+
+/* Maps the LEN bytes at FD as a tinycdb. Not by cdb_init(): that makes a shared mapping, which
+ * kernels before 6.7 refuse for a memfd sealed against writing. Private read-only pages are the
+ * same pages. */
+static const char *
+map_image(struct cdb *cdb, int fd)
+{
+	struct stat status;
+	if (fstat(fd, &status) != 0)
+		return strerror(errno);
+	if (status.st_size < CDB_SMALLEST || status.st_size >= UINT32_MAX)
+		return "is not a policy image";
+	size_t len = (size_t)status.st_size;
+	void *memory = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (memory == MAP_FAILED)
+		return strerror(errno);
+	cdb->cdb_fd = -1;
+	cdb->cdb_mem = memory;
+	cdb->cdb_fsize = (unsigned)len;
+	/* The first hash table begins where the records end. */
+	unsigned records_end = cdb_unpack(memory);
+	if (records_end < CDB_SMALLEST)
+		records_end = CDB_SMALLEST;
+	cdb->cdb_dend = records_end < cdb->cdb_fsize ? records_end : cdb->cdb_fsize;
+	return NULL;
+}
+
+static void
+unmap_image(struct cdb *cdb)
+{
+	union {
+		const void *read_only;
+		void *memory;
+	} mapping = {cdb->cdb_mem};
+	munmap(mapping.memory, cdb->cdb_fsize);
+}
+
+struct policy *
+policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX])
+{
+	struct policy *self = calloc(1, sizeof *self);
+	if (self == NULL)
+		abort();
+	self->references = 1;
+	const char *defect = map_image(&self->cdb, fd);
+	if (defect != NULL)
+		goto free_self;
+	defect = policy_image_check(self->cdb.cdb_mem, self->cdb.cdb_fsize, &self->header);
+	if (defect != NULL)
+		goto unmap;
+	return self;
+
+unmap:
+	unmap_image(&self->cdb);
+free_self:
+	snprintf(error, POLICY_ERROR_MAX, "%.300s: %s", name, defect);
+	free(self);
+	return NULL;
+}
+
+struct policy *
+policy_ref(struct policy *self)
+{
+	assert(self->references > 0);
+	self->references++;
+	return self;
+}
+
+void
+policy_unref(struct policy *self)
+{
+	if (self == NULL)
+		return;
+	assert(self->references > 0);
+	if (--self->references > 0)
+		return;
+	unmap_image(&self->cdb);
+	free(self);
+}
+
+uint64_t
+policy_serial(const struct policy *self)
+{
+	return self->header.serial;
+}
+
+uint32_t
+policy_customer_count(const struct policy *self)
+{
+	return self->header.customers;
+}
+
+/* Looks up the first LEN bytes of KEY. A record that is not there reads as an empty one. */
+static bool
+find(const struct policy *self, const struct policy_image_key *key, unsigned len,
+    struct policy_image_cursor *record)
+{
+	static const unsigned char nothing[1];
+	struct cdb cdb = self->cdb;
+	const unsigned char *value = NULL;
+	if (cdb_find(&cdb, key->bytes, len) > 0)
+		value = cdb_getdata(&cdb);
+	record->damaged = false;
+	record->at = value != NULL ? value : nothing;
+	record->end = value != NULL ? value + cdb_datalen(&cdb) : nothing;
+	return value != NULL;
+}
+
+static bool
+find_named(const struct policy *self, enum policy_image_kind kind, const char *name,
+    struct policy_image_cursor *record)
+{
+	struct policy_image_key key;
+	return policy_image_key(&key, kind, name, strlen(name)) &&
+	       find(self, &key, key.len, record);
+}
+
+/* ID was read from a record that was checked to hold no longer one. */
+static void
+copy_id(char to[POLICY_ID_MAX + 1], const char *id)
+{
+	size_t len = strlen(id);
+	assert(len <= POLICY_ID_MAX);
+	memcpy(to, id, len + 1);
+}
+
+struct policy_caller
+policy_find_caller(const struct policy *self, const char *subject)
+{
+	struct policy_caller caller = {.role = POLICY_ROLE_NONE};
+	struct policy_image_cursor record;
+	struct policy_image_caller found;
+	if (!find_named(self, POLICY_IMAGE_SUBJECT, subject, &record) ||
+	    !policy_image_get_caller(&record, &found))
+		return caller;
+	caller.role = (enum policy_role)found.role;
+	copy_id(caller.customer, found.customer);
+	caller.rate = found.rate;
+	caller.connections = found.connections;
+	caller.snapshots_per_day = found.snapshots_per_day;
+	return caller;
+}
+
+static const char *const verdict_names[] = {
+    [POLICY_ALLOW] = "allow",
+    [POLICY_UNKNOWN_SUBJECT] = "unknown-subject",
+    [POLICY_NOT_LICENSED] = "not-licensed",
+    [POLICY_LICENCE_EXPIRED] = "licence-expired",
+    [POLICY_LICENCE_NOT_STARTED] = "licence-not-started",
+    [POLICY_NOT_PERMITTED] = "not-permitted",
+};
+
+enum { VERDICT_COUNT = sizeof verdict_names / sizeof verdict_names[0] };
+
+const char *
+policy_verdict_name(enum policy_verdict verdict)
+{
+	assert((size_t)verdict < VERDICT_COUNT);
+	return verdict_names[verdict];
+}
+
+bool
+policy_verdict_parse(const char *name, enum policy_verdict *verdict)
+{
+	for (size_t i = 0; i < VERDICT_COUNT; i++) {
+		if (strcmp(verdict_names[i], name) == 0) {
+			*verdict = (enum policy_verdict)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static time_t
+start_of(uint32_t day)
+{
+	return (time_t)day * SECONDS_PER_DAY;
+}
+
+static enum policy_verdict
+judge_dates(const struct policy_image_licence *licence, time_t now)
+{
+	if (licence->ends != POLICY_IMAGE_NO_DAY && now >= start_of(licence->ends))
+		return POLICY_LICENCE_EXPIRED;
+	if (licence->from != POLICY_IMAGE_NO_DAY && now < start_of(licence->from))
+		return POLICY_LICENCE_NOT_STARTED;
+	return POLICY_ALLOW;
+}
+
+/* One product's record, opened. */
+struct product {
+	const char *id;
+	uint32_t path_count;
+	uint32_t except_count;
+	struct policy_image_cursor texts; /* the paths, then the exceptions */
+};
+
+static bool
+find_product(const struct policy *self, uint32_t number, struct product *product)
+{
+	struct policy_image_key key;
+	struct policy_image_cursor record;
+	policy_image_product_key(&key, number);
+	if (!find(self, &key, key.len, &record))
+		return false;
+	product->id = policy_image_get_text(&record);
+	product->path_count = policy_image_get_u32(&record);
+	product->except_count = policy_image_get_u32(&record);
+	product->texts = record;
+	/* Each text takes a byte at least: this bounds the counts by the record. */
+	uint64_t texts = (uint64_t)product->path_count + product->except_count;
+	return !record.damaged && strlen(product->id) <= POLICY_ID_MAX &&
+	       texts <= (uint64_t)(record.end - record.at);
+}
+
+/* A damaged record excepts everything. */
+static bool
+is_excepted(const struct product *product, const char *path, size_t len)
+{
+	struct policy_image_cursor texts = product->texts;
+	for (uint32_t i = 0; i < product->path_count; i++)
+		policy_image_get_text(&texts);
+	for (uint32_t i = 0; i < product->except_count; i++) {
+		const char *rule = policy_image_get_text(&texts);
+		if (path_matches(rule, strlen(rule), path, len))
+			return true;
+	}
+	return texts.damaged;
+}
+
+/* The state of one download decision. */
+struct search {
+	const struct policy *policy;
+	const char *path;
+	size_t len;
+	time_t now;
+	struct policy_image_cursor licences; /* all of the caller's */
+	struct policy_decision decision;
+	struct policy_image_licence best; /* when DECISION names a product */
+};
+
+/* Of two licences with the same verdict the better one lasts longer, or will start sooner. */
+static bool
+is_better(enum policy_verdict verdict, const struct policy_image_licence *a,
+    const struct policy_image_licence *b)
+{
+	return verdict == POLICY_LICENCE_NOT_STARTED ? a->from < b->from : a->ends > b->ends;
+}
+
+/* Allow before expired before not started before not licensed. */
+static int
+rank(enum policy_verdict verdict)
+{
+	switch (verdict) {
+	case POLICY_ALLOW:
+		return 3;
+	case POLICY_LICENCE_EXPIRED:
+		return 2;
+	case POLICY_LICENCE_NOT_STARTED:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* Lets LICENCE, whose product has a rule for the path, decide if it is the best so far. */
+static void
+consider(struct search *self, const struct policy_image_licence *licence)
+{
+	enum policy_verdict verdict = judge_dates(licence, self->now);
+	int gain = rank(verdict) - rank(self->decision.verdict);
+	if (gain < 0 || (gain == 0 && !is_better(verdict, licence, &self->best)))
+		return;
+	struct product product;
+	if (!find_product(self->policy, licence->product, &product) ||
+	    is_excepted(&product, self->path, self->len))
+		return;
+	self->best = *licence;
+	self->decision.verdict = verdict;
+	copy_id(self->decision.product, product.id);
+	bool has_end = verdict == POLICY_ALLOW && licence->ends != POLICY_IMAGE_NO_DAY;
+	self->decision.ends = has_end ? start_of(licence->ends) : 0;
+}
+
+/* Is NUMBER among the ascending product numbers of RULE? */
+static bool
+rule_has_product(const struct policy_image_cursor *rule, uint32_t number)
+{
+	size_t low = 0, high = (size_t)(rule->end - rule->at) / 4;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		struct policy_image_cursor at = {rule->at + 4 * middle, rule->end, false};
+		uint32_t found = policy_image_get_u32(&at);
+		if (found == number)
+			return true;
+		if (found < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* Looks up the rule that is the first RULE_LEN bytes of the path. */
+static void
+try_rule(struct search *self, const struct policy_image_key *key, size_t rule_len)
+{
+	struct policy_image_cursor rule, licences = self->licences;
+	struct policy_image_licence licence;
+	if (!find(self->policy, key, (unsigned)rule_len + 1, &rule))
+		return;
+	while (policy_image_get_licence(&licences, &licence)) {
+		if (rule_has_product(&rule, licence.product))
+			consider(self, &licence);
+	}
+}
+
+/* Tries "/", "/a/", "/a/b/" and "/a/b/c" for the path /a/b/c. */
+static void
+try_rules(struct search *self)
+{
+	struct policy_image_key key;
+	size_t longest = self->policy->header.longest_rule;
+	if (!policy_image_key(&key, POLICY_IMAGE_RULE, self->path, self->len))
+		return;
+	for (size_t len = 1; len <= self->len && len <= longest; len++) {
+		if (self->path[len - 1] == '/' || len == self->len)
+			try_rule(self, &key, len);
+	}
+}
+
+struct policy_decision
+policy_decide_download(const struct policy *self, const struct policy_caller *caller,
+    const char *path, size_t path_len, time_t now)
+{
+	struct search search = {.policy = self,
+	    .path = path,
+	    .len = path_len,
+	    .now = now,
+	    .decision = {.verdict = POLICY_NOT_LICENSED}};
+	if (caller->role == POLICY_ROLE_NONE)
+		search.decision.verdict = POLICY_UNKNOWN_SUBJECT;
+	else if (caller->role != POLICY_ROLE_CUSTOMER || path_is_reserved(path, path_len))
+		search.decision.verdict = POLICY_NOT_PERMITTED;
+	else if (path_defect(path, path_len) == NULL &&
+	         find_named(self, POLICY_IMAGE_CUSTOMER, caller->customer, &search.licences))
+		try_rules(&search);
+	return search.decision;
+}
+
+struct policy_decision
+policy_decide_snapshot(
+    const struct policy *self, const struct policy_caller *caller, const char *name, size_t len)
+{
+	(void)self; /* the caller's role is all that counts today */
+	struct policy_decision decision = {.verdict = POLICY_NOT_PERMITTED};
+	if (caller->role == POLICY_ROLE_NONE)
+		decision.verdict = POLICY_UNKNOWN_SUBJECT;
+	else if (caller->role == POLICY_ROLE_CUSTOMER && path_is_snapshot_name(name, len))
+		decision.verdict = POLICY_ALLOW;
+	return decision;
+}
+
+/* Points LIST at the next COUNT texts and a NULL; returns the place after it. */
+static const char **
+list_texts(const char **list, struct policy_image_cursor *texts, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		*list++ = policy_image_get_text(texts);
+	*list++ = NULL;
+	return list;
+}
+
+/* Shows one licence to FN; false when its product's record is damaged. */
+static bool
+show_licence(const struct policy *self, const struct policy_image_licence *licence, time_t now,
+    policy_licence_fn *fn, void *arg)
+{
+	struct product product;
+	if (!find_product(self, licence->product, &product))
+		return false;
+	char from[POLICY_VALUE_DATE_SIZE] = "", until[POLICY_VALUE_DATE_SIZE] = "";
+	if (licence->from != POLICY_IMAGE_NO_DAY)
+		policy_value_print_day(licence->from, from);
+	if (licence->ends != POLICY_IMAGE_NO_DAY && licence->ends > 0)
+		policy_value_print_day(licence->ends - 1, until);
+
+	size_t texts = (size_t)product.path_count + product.except_count + 2;
+	const char **paths = calloc(texts, sizeof *paths);
+	if (paths == NULL)
+		abort();
+	const char **except = list_texts(paths, &product.texts, product.path_count);
+	list_texts(except, &product.texts, product.except_count);
+	bool whole = !product.texts.damaged;
+	if (whole)
+		fn(&(struct policy_licence){.product = product.id,
+		       .paths = paths,
+		       .except = except,
+		       .from = from,
+		       .until = until,
+		       .valid_now = judge_dates(licence, now) == POLICY_ALLOW},
+		    arg);
+	free(paths);
+	return whole;
+}
+
+size_t
+policy_each_licence(const struct policy *self, const struct policy_caller *caller, time_t now,
+    policy_licence_fn *fn, void *arg)
+{
+	struct policy_image_cursor licences;
+	struct policy_image_licence licence;
+	size_t count = 0;
+	if (caller->role != POLICY_ROLE_CUSTOMER ||
+	    !find_named(self, POLICY_IMAGE_CUSTOMER, caller->customer, &licences))
+		return 0;
+	while (policy_image_get_licence(&licences, &licence))
+		count += show_licence(self, &licence, now, fn, arg);
+	return count;
+}

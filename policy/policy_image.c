@@ -1,0 +1,261 @@
+/*
+ * Encoding, decoding and sealing of policy images.
+ *
+ * The hard part is trust: an image may come from a file, so every read is bounded by its record,
+ * and the header is compared with the file's real size before anything else is believed. The
+ * checksum finds damage; it is no protection against forgery.
+ */
+#include "policy_image.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy.h"
+
+const char policy_image_magic[] = "mirrorgate-policy";
+
+enum {
+	/* tinycdb begins with 256 pairs of numbers; then comes the first record. */
+	RECORD_OFFSET = 2048,
+	MAGIC_SIZE = sizeof policy_image_magic - 1,
+	VALUE_OFFSET = RECORD_OFFSET + 8 + MAGIC_SIZE,
+	VALUE_SIZE = 36,
+	LENGTH_OFFSET = VALUE_OFFSET + 4,
+	CHECKSUM_OFFSET = LENGTH_OFFSET + 8,
+	CHECKSUM_END = CHECKSUM_OFFSET + 8,
+	SMALLEST_IMAGE = VALUE_OFFSET + VALUE_SIZE,
+};
+
+static void
+store_le(unsigned char *to, uint64_t value, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		to[i] = (unsigned char)(value >> (8 * i));
+}
+
+static uint64_t
+load_le(const unsigned char *from, size_t size)
+{
+	uint64_t value = 0;
+	for (size_t i = size; i > 0; i--)
+		value = value << 8 | from[i - 1];
+	return value;
+}
+
+bool
+policy_image_key(
+    struct policy_image_key *key, enum policy_image_kind kind, const char *name, size_t len)
+{
+	if (len > sizeof key->bytes - 1)
+		return false;
+	key->bytes[0] = (unsigned char)kind;
+	memcpy(key->bytes + 1, name, len);
+	key->len = (unsigned)len + 1;
+	return true;
+}
+
+void
+policy_image_product_key(struct policy_image_key *key, uint32_t product)
+{
+	key->bytes[0] = POLICY_IMAGE_PRODUCT;
+	store_le(key->bytes + 1, product, 4);
+	key->len = 5;
+}
+
+static unsigned char *
+extend(struct policy_image_buffer *self, size_t size)
+{
+	if (size > self->capacity - self->len) {
+		self->capacity = 2 * self->capacity + size + 256;
+		self->bytes = realloc(self->bytes, self->capacity);
+		if (self->bytes == NULL)
+			abort();
+	}
+	self->len += size;
+	return self->bytes + self->len - size;
+}
+
+static void
+put_le(struct policy_image_buffer *self, uint64_t value, size_t size)
+{
+	store_le(extend(self, size), value, size);
+}
+
+void
+policy_image_put_u32(struct policy_image_buffer *self, uint32_t value)
+{
+	put_le(self, value, 4);
+}
+
+void
+policy_image_put_text(struct policy_image_buffer *self, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	memcpy(extend(self, size), text, size);
+}
+
+void
+policy_image_put_caller(struct policy_image_buffer *self, const struct policy_image_caller *caller)
+{
+	put_le(self, caller->role, 1);
+	put_le(self, caller->rate, 8);
+	put_le(self, caller->connections, 4);
+	put_le(self, caller->snapshots_per_day, 4);
+	policy_image_put_text(self, caller->customer);
+}
+
+void
+policy_image_put_licence(
+    struct policy_image_buffer *self, const struct policy_image_licence *licence)
+{
+	put_le(self, licence->product, 4);
+	put_le(self, licence->from, 4);
+	put_le(self, licence->ends, 4);
+}
+
+void
+policy_image_buffer_free(struct policy_image_buffer *self)
+{
+	free(self->bytes);
+	*self = (struct policy_image_buffer){0};
+}
+
+static uint64_t
+get_le(struct policy_image_cursor *self, size_t size)
+{
+	if (size > (size_t)(self->end - self->at)) {
+		self->damaged = true;
+		self->at = self->end;
+		return 0;
+	}
+	self->at += size;
+	return load_le(self->at - size, size);
+}
+
+uint32_t
+policy_image_get_u32(struct policy_image_cursor *self)
+{
+	return (uint32_t)get_le(self, 4);
+}
+
+const char *
+policy_image_get_text(struct policy_image_cursor *self)
+{
+	size_t left = (size_t)(self->end - self->at);
+	const unsigned char *nul = left > 0 ? memchr(self->at, '\0', left) : NULL;
+	if (nul == NULL) {
+		self->damaged = true;
+		self->at = self->end;
+		return "";
+	}
+	const char *text = (const char *)self->at;
+	self->at = nul + 1;
+	return text;
+}
+
+bool
+policy_image_get_caller(struct policy_image_cursor *self, struct policy_image_caller *caller)
+{
+	caller->role = (uint8_t)get_le(self, 1);
+	caller->rate = get_le(self, 8);
+	caller->connections = (uint32_t)get_le(self, 4);
+	caller->snapshots_per_day = (uint32_t)get_le(self, 4);
+	caller->customer = policy_image_get_text(self);
+	return !self->damaged && caller->role <= POLICY_ROLE_OBSERVER &&
+	       strlen(caller->customer) <= POLICY_ID_MAX;
+}
+
+bool
+policy_image_get_licence(struct policy_image_cursor *self, struct policy_image_licence *licence)
+{
+	if (self->at == self->end)
+		return false;
+	licence->product = policy_image_get_u32(self);
+	licence->from = policy_image_get_u32(self);
+	licence->ends = policy_image_get_u32(self);
+	return !self->damaged;
+}
+
+void
+policy_image_put_header(struct policy_image_buffer *self, const struct policy_image_header *header)
+{
+	put_le(self, POLICY_IMAGE_FORMAT, 4);
+	put_le(self, 0, 8); /* length and checksum: policy_image_seal() */
+	put_le(self, 0, 8);
+	put_le(self, header->serial, 8);
+	put_le(self, header->customers, 4);
+	put_le(self, header->longest_rule, 4);
+}
+
+/* load_le() of eight bytes, as the one instruction it should be. */
+static uint64_t
+load_word(const unsigned char *from)
+{
+	uint64_t word;
+	memcpy(&word, from, sizeof word);
+	return le64toh(word);
+}
+
+/* Each step is a bijection of HASH, so one changed word always changes the result. */
+static uint64_t
+mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 29;
+}
+
+/* Four lanes, since each step waits for the one before it: an image has up to gigabytes. */
+static uint64_t
+hash_bytes(uint64_t seed, const unsigned char *bytes, size_t len)
+{
+	uint64_t lanes[4] = {seed, seed + 1, seed + 2, seed + 3};
+	size_t at = 0;
+	for (; len - at >= 32; at += 32) {
+		for (size_t i = 0; i < 4; i++)
+			lanes[i] = mix(lanes[i], load_word(bytes + at + 8 * i));
+	}
+	for (; at < len; at++)
+		lanes[0] = mix(lanes[0], bytes[at]);
+	return mix(mix(mix(mix(lanes[0], lanes[1]), lanes[2]), lanes[3]), len);
+}
+
+/* Over everything but the checksum's own place. */
+static uint64_t
+checksum(const unsigned char *image, size_t len)
+{
+	uint64_t before = hash_bytes(0, image, CHECKSUM_OFFSET);
+	return hash_bytes(before, image + CHECKSUM_END, len - CHECKSUM_END);
+}
+
+void
+policy_image_seal(unsigned char *image, size_t len)
+{
+	store_le(image + LENGTH_OFFSET, len, 8);
+	store_le(image + CHECKSUM_OFFSET, checksum(image, len), 8);
+}
+
+static bool
+has_magic(const unsigned char *image)
+{
+	return load_le(image + RECORD_OFFSET, 4) == MAGIC_SIZE &&
+	       load_le(image + RECORD_OFFSET + 4, 4) == VALUE_SIZE &&
+	       memcmp(image + RECORD_OFFSET + 8, policy_image_magic, MAGIC_SIZE) == 0;
+}
+
+const char *
+policy_image_check(const unsigned char *image, size_t len, struct policy_image_header *header)
+{
+	if (len < SMALLEST_IMAGE || !has_magic(image))
+		return "is not a policy image";
+	if (load_le(image + VALUE_OFFSET, 4) != POLICY_IMAGE_FORMAT)
+		return "is a policy image of another format";
+	if (load_le(image + LENGTH_OFFSET, 8) != len)
+		return "is an incomplete policy image";
+	if (load_le(image + CHECKSUM_OFFSET, 8) != checksum(image, len))
+		return "is a damaged policy image (wrong checksum)";
+	header->serial = load_le(image + CHECKSUM_END, 8);
+	header->customers = (uint32_t)load_le(image + CHECKSUM_END + 8, 4);
+	header->longest_rule = (uint32_t)load_le(image + CHECKSUM_END + 12, 4);
+	return NULL;
+}

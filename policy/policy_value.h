@@ -1,0 +1,33 @@
+/*
+ * The small values of a policy file: ids, dates, times, numbers and sizes.
+ *
+ * All take NUL-terminated text, accept exactly one spelling of a value and return false for
+ * everything else, leaving the result alone.
+ */
+#ifndef POLICY_POLICY_VALUE_H
+#define POLICY_POLICY_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+enum { POLICY_VALUE_DATE_SIZE = 11 }; /* "YYYY-MM-DD" and NUL */
+
+/* [a-z0-9][a-z0-9-]{0,63} */
+bool policy_value_is_id(const char *text);
+
+/* YYYY-MM-DD, a real date of the years 1970 to 9999; DAY counts from 1970-01-01. */
+bool policy_value_day(const char *text, uint32_t *day);
+
+/* YYYY-MM-DD (its first second) or YYYY-MM-DDTHH:MM:SSZ. */
+bool policy_value_time(const char *text, time_t *seconds);
+
+/* Decimal digits without a leading zero, at most MAX. */
+bool policy_value_number(const char *text, uint64_t max, uint64_t *number);
+
+/* A number, with K, M or G for 1024, 1024^2 or 1024^3; below 2^63. */
+bool policy_value_size(const char *text, uint64_t *bytes);
+
+void policy_value_print_day(uint32_t day, char text[POLICY_VALUE_DATE_SIZE]);
+
+#endif
