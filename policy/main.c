@@ -1,0 +1,347 @@
+/*
+ * mirrorgate-policy: checks, explains and compiles policies on the command line.
+ *
+ * Works on policy.yaml and on compiled images alike: both end up as an image in memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "path.h"
+#include "policy.h"
+#include "policy_compile.h"
+#include "policy_value.h"
+#include "subject.h"
+
+#ifndef MIRRORGATE_VERSION
+#define MIRRORGATE_VERSION "unreleased"
+#endif
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static void
+print_usage(FILE *out)
+{
+	fputs("usage: mirrorgate-policy check POLICY\n"
+	      "       mirrorgate-policy explain POLICY --subject DN\n"
+	      "               (--download PATH | --snapshot NAME) [--at TIME]\n"
+	      "       mirrorgate-policy compile POLICY -o IMAGE\n"
+	      "       mirrorgate-policy -V | -h\n"
+	      "POLICY is policy.yaml or a compiled image; TIME is YYYY-MM-DD or\n"
+	      "YYYY-MM-DDTHH:MM:SSZ.\n",
+	    out);
+}
+
+static int
+usage_error(const char *what, const char *which)
+{
+	fprintf(stderr, "mirrorgate-policy: %s%s%s\n", what, which[0] != '\0' ? ": " : "", which);
+	print_usage(stderr);
+	return EXIT_USAGE;
+}
+
+/* What the command line says; what it does not say is NULL. */
+struct options {
+	const char *policy;
+	const char *subject;
+	const char *download;
+	const char *snapshot;
+	const char *at;
+	const char *output;
+};
+
+/* Compiles the policy into a memfd; -1 with all problems printed. */
+static int
+compile(const char *name)
+{
+	struct problems *problems = problems_new();
+	int fd = policy_compile(name, time(NULL), problems);
+	problems_print(problems, stderr);
+	problems_free(problems);
+	return fd;
+}
+
+static struct policy *
+load(const char *name)
+{
+	char error[POLICY_ERROR_MAX];
+	int fd = compile(name);
+	if (fd < 0)
+		return NULL;
+	struct policy *policy = policy_open(fd, name, error);
+	if (policy == NULL)
+		fprintf(stderr, "%s\n", error);
+	close(fd);
+	return policy;
+}
+
+static int
+run_check(const struct options *options)
+{
+	struct policy *policy = load(options->policy);
+	if (policy == NULL)
+		return EXIT_FAILED;
+	printf("%s: no problems; serial %" PRIu64 ", customers %" PRIu32 "\n", options->policy,
+	    policy_serial(policy), policy_customer_count(policy));
+	policy_unref(policy);
+	return EXIT_DONE;
+}
+
+/* One line of an explanation. */
+static void
+print_fact(const char *what, const char *text)
+{
+	printf("%-10s %s\n", what, text);
+}
+
+static const char *
+role_name(enum policy_role role)
+{
+	switch (role) {
+	case POLICY_ROLE_CUSTOMER:
+		return "customer";
+	case POLICY_ROLE_PROBE:
+		return "probe";
+	case POLICY_ROLE_OBSERVER:
+		return "observer";
+	case POLICY_ROLE_NONE:
+		break;
+	}
+	return "none: the policy does not know this subject";
+}
+
+/* Prints LICENCE when it is for the product at ARG. */
+static void
+print_licence(const struct policy_licence *licence, void *arg)
+{
+	const char *product = arg;
+	if (strcmp(licence->product, product) != 0)
+		return;
+	printf("%-10s from %s until %s, %s\n", "licence",
+	    licence->from[0] != '\0' ? licence->from : "(open)",
+	    licence->until[0] != '\0' ? licence->until : "(open)",
+	    licence->valid_now ? "valid" : "not valid");
+}
+
+static void
+print_time(time_t now)
+{
+	char text[sizeof "YYYY-MM-DDTHH:MM:SSZ"];
+	struct tm utc;
+	if (gmtime_r(&now, &utc) != NULL && strftime(text, sizeof text, "%FT%TZ", &utc) > 0)
+		print_fact("at", text);
+}
+
+static void
+print_decision(const struct policy *policy, const struct options *options,
+    const struct policy_caller *caller, struct policy_decision decision, time_t now)
+{
+	bool allowed = decision.verdict == POLICY_ALLOW;
+	print_fact("verdict", allowed ? "allowed" : "refused");
+	print_fact("reason", policy_verdict_name(decision.verdict));
+	print_fact("subject", options->subject);
+	print_fact("role", role_name(caller->role));
+	if (caller->customer[0] != '\0')
+		print_fact("customer", caller->customer);
+	if (options->download != NULL)
+		print_fact("download", options->download);
+	else
+		print_fact("snapshot", options->snapshot);
+	print_time(now);
+	if (decision.product[0] == '\0')
+		return;
+	print_fact("product", decision.product);
+	policy_each_licence(policy, caller, now, print_licence, decision.product);
+}
+
+/* Reads what explain's arguments mean; EXIT_DONE when they mean something. */
+static int
+check_question(const struct options *options, time_t *now)
+{
+	struct subject subject;
+	if (options->subject == NULL)
+		return usage_error("explain needs --subject", "");
+	if ((options->download == NULL) == (options->snapshot == NULL))
+		return usage_error("explain needs either --download or --snapshot", "");
+	const char *defect = subject_parse(options->subject, strlen(options->subject), &subject);
+	if (defect != NULL)
+		return usage_error("the subject is not canonical", defect);
+	if (options->at != NULL && !policy_value_time(options->at, now))
+		return usage_error("not a time", options->at);
+	if (options->download != NULL)
+		defect = path_defect(options->download, strlen(options->download));
+	if (defect != NULL)
+		return usage_error("the path is not canonical (the gate answers 400): it", defect);
+	return EXIT_DONE;
+}
+
+static int
+run_explain(const struct options *options)
+{
+	time_t now = time(NULL);
+	int status = check_question(options, &now);
+	if (status != EXIT_DONE)
+		return status;
+	struct policy *policy = load(options->policy);
+	if (policy == NULL)
+		return EXIT_FAILED;
+	struct policy_caller caller = policy_find_caller(policy, options->subject);
+	struct policy_decision decision =
+	    options->download != NULL ? policy_decide_download(policy, &caller, options->download,
+	                                    strlen(options->download), now)
+	                              : policy_decide_snapshot(policy, &caller, options->snapshot,
+	                                    strlen(options->snapshot));
+	print_decision(policy, options, &caller, decision, now);
+	policy_unref(policy);
+	return decision.verdict == POLICY_ALLOW ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int
+report_failure(const char *doing, const char *name)
+{
+	fprintf(stderr, "mirrorgate-policy: cannot %s %s: %s\n", doing, name, strerror(errno));
+	return -1;
+}
+
+/* Copies all of FROM to TO, which then is on disk. */
+static int
+copy_to_disk(int from, int to)
+{
+	char bytes[65536];
+	for (;;) {
+		ssize_t got = read(from, bytes, sizeof bytes);
+		if (got <= 0)
+			return got < 0 ? -1 : fsync(to);
+		for (ssize_t at = 0; at < got;) {
+			ssize_t written = write(to, bytes + at, (size_t)(got - at));
+			if (written < 0)
+				return -1;
+			at += written;
+		}
+	}
+}
+
+/* Writes IMAGE to the temporary file TEMPORARY, then renames that to NAME. */
+static int
+replace_file(int image, const char *temporary, const char *name)
+{
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return report_failure("create", temporary);
+	bool copied = lseek(image, 0, SEEK_SET) == 0 && copy_to_disk(image, fd) == 0;
+	if (close(fd) != 0 || !copied) {
+		report_failure("write", temporary);
+		unlink(temporary);
+		return -1;
+	}
+	if (rename(temporary, name) != 0) {
+		report_failure("rename to", name);
+		unlink(temporary);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+run_compile(const struct options *options)
+{
+	if (options->output == NULL)
+		return usage_error("compile needs -o IMAGE", "");
+	int image = compile(options->policy);
+	if (image < 0)
+		return EXIT_FAILED;
+	char *temporary = NULL;
+	if (asprintf(&temporary, "%s.%ld.tmp", options->output, (long)getpid()) < 0)
+		abort();
+	int result = replace_file(image, temporary, options->output);
+	free(temporary);
+	close(image);
+	return result == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+struct command {
+	const char *name;
+	const char *letters; /* of the options it takes */
+	int (*run)(const struct options *options);
+};
+
+static const struct command commands[] = {
+    {"check", "", run_check},
+    {"explain", "sdna", run_explain},
+    {"compile", "o", run_compile},
+};
+
+static const struct option long_options[] = {
+    {"subject", required_argument, NULL, 's'},
+    {"download", required_argument, NULL, 'd'},
+    {"snapshot", required_argument, NULL, 'n'},
+    {"at", required_argument, NULL, 'a'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Where the option LETTER is kept. */
+static const char **
+option_place(struct options *options, int letter)
+{
+	switch (letter) {
+	case 's':
+		return &options->subject;
+	case 'd':
+		return &options->download;
+	case 'n':
+		return &options->snapshot;
+	case 'a':
+		return &options->at;
+	case 'o':
+		return &options->output;
+	default:
+		return NULL;
+	}
+}
+
+/* ARGV begins with the command's name. */
+static int
+run_command(const struct command *command, int argc, char **argv)
+{
+	struct options options = {0};
+	int letter;
+	while ((letter = getopt_long(argc, argv, "o:", long_options, NULL)) != -1) {
+		const char **place = option_place(&options, letter);
+		if (place == NULL || strchr(command->letters, letter) == NULL)
+			return usage_error("wrong option for", command->name);
+		if (*place != NULL)
+			return usage_error("an option is given twice to", command->name);
+		*place = optarg;
+	}
+	if (argc - optind != 1)
+		return usage_error("give one POLICY to", command->name);
+	options.policy = argv[optind];
+	return command->run(&options);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage_error("no command", "");
+	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+		print_usage(stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "-V") == 0) {
+		puts("mirrorgate-policy " MIRRORGATE_VERSION);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (strcmp(commands[i].name, argv[1]) == 0)
+			return run_command(&commands[i], argc - 1, argv + 1);
+	}
+	return usage_error("unknown command", argv[1]);
+}
