@@ -191,11 +191,12 @@ find_fault(const char *rule, enum faults_result *result)
 static struct rule *
 rule_new(const char *text, const char *fault)
 {
-	struct rule *rule = calloc(1, sizeof(*rule) + strlen(text) + 1);
+	size_t size = strlen(text) + 1;
+	struct rule *rule = calloc(1, sizeof(*rule) + size);
 
 	if (rule == NULL)
 		abort();
-	strcpy(rule->text, text);
+	memcpy(rule->text, text, size);
 	rule->fault = rule->text + (fault - text);
 	rule->path_len = (size_t)(fault - text) - 1;
 	rule->is_prefix = rule->path_len > 0 && rule->text[rule->path_len - 1] == '*';

@@ -52,10 +52,10 @@ struct faults *faults_new(void);
 void faults_free(struct faults *faults);
 
 /*
- * Adds a rule "PATH=KIND[:ARG]". A PATH that ends in '*' stands for every path that starts with
+ * Adds the rule "PATH=KIND[:ARG]". A PATH that ends in '*' stands for every path that starts with
  * what is before it. "refuse" goes with "*" only: there is no path yet at accept.
  */
-enum faults_result faults_add(struct faults *faults, const char *rule);
+enum faults_result faults_add(struct faults *faults, const char *text);
 
 /* Whether connections are to be closed at accept. */
 bool faults_refuse(const struct faults *faults);

@@ -103,12 +103,12 @@ static enum file_put_result
 create_file(int folder, const char *name, const void *data, size_t len)
 {
 	char temp[TEMP_NAME_SIZE];
-	int saved;
 
 	if (write_temp(folder, temp, data, len) != 0)
 		return FILE_PUT_FAILED;
 	if (renameat2(folder, temp, folder, name, RENAME_NOREPLACE) != 0) {
-		saved = errno;
+		int saved = errno;
+
 		unlinkat(folder, temp, 0);
 		errno = saved;
 		return saved == EEXIST ? FILE_PUT_CONFLICT : FILE_PUT_FAILED;

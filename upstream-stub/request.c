@@ -156,7 +156,9 @@ on_headers_complete(http_parser *p)
 	const char *expect = request_header(r, "expect");
 
 	r->keeps_alive = http_should_keep_alive(p) != 0;
-	if (request_header(r, "transfer-encoding") != NULL)
+	if (p->http_major != 1)
+		r->refusal = 400;
+	else if (request_header(r, "transfer-encoding") != NULL)
 		r->refusal = 411;
 	else if ((p->flags & F_CONTENTLENGTH) != 0 && p->content_length > REQUEST_BODY_MAX)
 		r->refusal = 413;

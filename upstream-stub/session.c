@@ -344,9 +344,7 @@ on_time_up(struct ev_loop *loop, ev_timer *w, int events)
 
 	(void)loop;
 	(void)events;
-	if (s->state == STATE_DELAY)
-		to_state(s, STATE_SEND);
-	else if (s->state == STATE_PAUSE)
+	if (s->state == STATE_DELAY || s->state == STATE_PAUSE)
 		to_state(s, STATE_SEND);
 	session_run(s);
 }
