@@ -28,7 +28,7 @@ struct config_network {
 struct config_listen {
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	char *text; /* "0.0.0.0:443" or "[::]:443", for messages */
+	char *text;                        /* "0.0.0.0:443" or "[::]:443", for messages */
 	struct config_network *proxy_from; /* who must speak PROXY; none: no PROXY header */
 	size_t proxy_from_count;
 };
@@ -37,7 +37,8 @@ struct config_store {
 	struct sockaddr_storage address; /* AF_INET, AF_INET6 or AF_UNIX */
 	socklen_t address_len;
 	char *name; /* "127.0.0.1:8080" or "unix:/run/store.sock": log text */
-	char *host; /* what the Host field says: "127.0.0.1:8080", or "localhost" for a Unix socket */
+	char *
+	    host; /* what the Host field says: "127.0.0.1:8080", or "localhost" for a Unix socket */
 };
 
 enum config_ciphers { CONFIG_CIPHERS_DEFAULT, CONFIG_CIPHERS_HIGH };
@@ -71,8 +72,8 @@ struct config {
 	char *file;
 	struct config_listen *listens;
 	size_t listen_count;
-	unsigned workers; /* 0: auto, one for each core */
-	char *user;       /* NULL: stay who we are */
+	unsigned workers;    /* 0: auto, one for each core */
+	char *user;          /* NULL: stay who we are */
 	char **server_names; /* lower case; none: any Host */
 	size_t server_name_count;
 	struct config_tls tls;
@@ -94,11 +95,13 @@ struct config {
 
 /* Loads and checks FILE. Returns NULL, with PROBLEMS filled, when anything is wrong; all problems
  * of the file are reported in one run. Ports other than 443 are a problem unless UNSAFE_ANY_PORT.
- * Does not open the files that the configuration names. */
+ * Does not open the files that the configuration names, but resolves the names of store servers,
+ * which may block. */
 struct config *config_load(const char *file, bool unsafe_any_port, struct problems *problems);
 void config_free(struct config *self);
 
-/* True when ADDRESS (AF_INET, AF_INET6, or IPv4-mapped AF_INET6) lies in one of the networks. */
+/* True when ADDRESS (AF_INET, AF_INET6, or IPv4-mapped AF_INET6) lies in one of the networks. A
+ * mapped address is the IPv4 address that it holds, and in no IPv6 network, not even ::/0. */
 bool config_network_contains(
     const struct config_network *networks, size_t count, const struct sockaddr *address);
 
