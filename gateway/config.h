@@ -37,8 +37,7 @@ struct config_store {
 	struct sockaddr_storage address; /* AF_INET, AF_INET6 or AF_UNIX */
 	socklen_t address_len;
 	char *name; /* "127.0.0.1:8080" or "unix:/run/store.sock": log text */
-	char *
-	    host; /* what the Host field says: "127.0.0.1:8080", or "localhost" for a Unix socket */
+	char *host; /* the Host field: "127.0.0.1:8080", or "localhost" for a Unix socket */
 };
 
 enum config_ciphers { CONFIG_CIPHERS_DEFAULT, CONFIG_CIPHERS_HIGH };

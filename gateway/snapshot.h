@@ -31,10 +31,11 @@ struct snapshot {
 	char sha256[65]; /* lower-case hex of TEXT */
 };
 
-/* Reads LEN bytes of JSON; LIMITS may not exceed the constants above. Returns 0 and fills SNAPSHOT, or -1 and fills DEFECT with one plain
- * sentence that says what is wrong and where, and never repeats unprintable client bytes.
- * snapshot_fini() is harmless after either. jansson seeds its hashing from /dev/urandom at first
- * use: a process that will not be able to open it calls json_object_seed(0) before. */
+/* Reads LEN bytes of JSON; LIMITS may not exceed the constants above. Returns 0 and fills
+ * SNAPSHOT, or -1 and fills DEFECT with one plain sentence that says what is wrong and where, and
+ * never repeats unprintable client bytes. snapshot_fini() is harmless after either. jansson seeds
+ * its hashing from /dev/urandom at first use: a process that will not be able to open it calls
+ * json_object_seed(0) before. */
 int snapshot_canonicalise(const char *bytes, size_t len, const struct snapshot_limits *limits,
     struct snapshot *snapshot, char defect[SNAPSHOT_DEFECT_MAX]);
 void snapshot_fini(struct snapshot *snapshot);
