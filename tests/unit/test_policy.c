@@ -316,26 +316,31 @@ struct shown {
 	char text[1024];
 };
 
+static void append(struct shown *shown, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 static void
-show_list(char *text, const char *const *list)
+append(struct shown *shown, const char *format, ...)
 {
-	for (; *list != NULL; list++) {
-		strcat(text, " ");
-		strcat(text, *list);
-	}
+	size_t used = strlen(shown->text);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(shown->text + used, sizeof shown->text - used, format, args);
+	va_end(args);
 }
 
 static void
 show(const struct policy_licence *licence, void *arg)
 {
 	struct shown *shown = arg;
-	strcat(shown->text, licence->product);
-	show_list(shown->text, licence->paths);
-	strcat(shown->text, " except");
-	show_list(shown->text, licence->except);
-	size_t used = strlen(shown->text);
-	snprintf(shown->text + used, sizeof shown->text - used, " from=%s until=%s%s\n",
-	    licence->from, licence->until, licence->valid_now ? " valid" : "");
+	append(shown, "%s", licence->product);
+	for (size_t i = 0; licence->paths[i] != NULL; i++)
+		append(shown, " %s", licence->paths[i]);
+	append(shown, " except");
+	for (size_t i = 0; licence->except[i] != NULL; i++)
+		append(shown, " %s", licence->except[i]);
+	append(shown, " from=%s until=%s%s\n", licence->from, licence->until,
+	    licence->valid_now ? " valid" : "");
 }
 
 static void
@@ -439,13 +444,14 @@ test_lookups_agree_with_a_plain_search_on_random_paths(void **state)
 		char path[128] = "";
 		random = random * UINT64_C(6364136223846793005) + 1;
 		uint64_t bits = random >> 20;
+		size_t used = 0;
 		for (size_t left = 1 + bits % 4; left > 0; left--) {
 			bits /= 7;
-			strcat(path, "/");
-			strcat(path, segments[bits % 7]);
+			used += (size_t)snprintf(
+			    path + used, sizeof path - used, "/%s", segments[bits % 7]);
 		}
 		if (random >> 63)
-			strcat(path, "/");
+			snprintf(path + used, sizeof path - used, "/");
 		bool expected = any_rule_covers(path);
 		allowed += expected;
 		assert_acme(path, expected ? "allow" : "not-licensed");

@@ -1,0 +1,188 @@
+"""mirrorgate-policy: check, explain and compile, as an operator uses them."""
+
+import os
+import subprocess
+
+import pytest
+from mirrorgate_test import common
+
+TOOL = common.BUILD / "mirrorgate-policy"
+ACME = "CN=acme-prod,O=Acme Corp,C=DK"
+PROBE = "CN=lb-probe,O=Mirror Operations,C=DK"
+POLICY = f"""\
+serial: 12
+products:
+  - {{id: core, paths: [/artifacts/core/], except: [/artifacts/core/internal/]}}
+customers:
+  - id: acme
+    subjects: ["{ACME}"]
+    products: [{{id: core, from: 2026-01-01, until: 2026-12-31}}]
+probes: ["{PROBE}"]
+assert:
+  - {{subject: "{ACME}", download: /artifacts/core/x, expect: allow, at: 2026-06-01}}
+"""
+
+
+def tool(*arguments):
+    return subprocess.run([TOOL, *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+def facts(output):
+    """The lines of an explanation as a dictionary."""
+    return dict(line.split(maxsplit=1) for line in output.splitlines())
+
+
+@pytest.fixture(name="policy")
+def policy_file(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY)
+    return path
+
+
+@pytest.fixture(name="image")
+def compiled_image(policy, tmp_path):
+    path = tmp_path / "policy.img"
+    done = tool("compile", policy, "-o", path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return path
+
+
+def test_check_is_content_with_a_good_policy(policy):
+    done = tool("check", policy)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "serial 12" in done.stdout
+
+
+def test_check_prints_every_problem_with_file_and_line(policy):
+    policy.write_text(POLICY.replace("{id: core, from", "{id: nothing, from").replace("serial: 12", "serial: x"))
+    done = tool("check", policy)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f'{policy}:1: `serial` must be a whole number, not "x"',
+        f'{policy}:7: product "nothing" is not defined',
+    ]
+
+
+def test_check_tries_the_asserts(policy):
+    policy.write_text(POLICY.replace("expect: allow", "expect: not-licensed"))
+    done = tool("check", policy)
+    assert done.returncode == 1
+    assert f"{policy}:10: assert failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "when, reason",
+    [
+        ("2025-12-31T23:59:59Z", "licence-not-started"),
+        ("2026-01-01", "allow"),
+        ("2026-12-31T23:59:59Z", "allow"),
+        ("2027-01-01", "licence-expired"),
+    ],
+)
+def test_explain_tells_verdict_customer_product_and_dates(policy, when, reason):
+    done = tool("explain", policy, "--subject", ACME, "--download", "/artifacts/core/x", "--at", when)
+    allowed = reason == "allow"
+    assert done.returncode == (0 if allowed else 1)
+    told = facts(done.stdout)
+    assert told["verdict"] == ("allowed" if allowed else "refused")
+    assert told["reason"] == reason
+    assert (told["customer"], told["product"]) == ("acme", "core")
+    assert "from 2026-01-01 until 2026-12-31" in told["licence"]
+
+
+@pytest.mark.parametrize(
+    "subject, question, reason",
+    [
+        (ACME, ["--download", "/artifacts/core/internal/x"], "not-licensed"),
+        (ACME, ["--download", "/metrics"], "not-permitted"),
+        (ACME, ["--snapshot", "prod-1"], "allow"),
+        (ACME, ["--snapshot", "../x"], "not-permitted"),
+        (PROBE, ["--snapshot", "prod-1"], "not-permitted"),
+        ("CN=nobody", ["--download", "/artifacts/core/x"], "unknown-subject"),
+    ],
+)
+def test_explain_names_the_reason(policy, subject, question, reason):
+    done = tool("explain", policy, "--subject", subject, *question)
+    assert done.returncode == (0 if reason == "allow" else 1)
+    assert facts(done.stdout)["reason"] == reason
+    assert "product" not in facts(done.stdout)
+
+
+def test_an_image_answers_as_its_policy_does(policy, image):
+    question = ["--subject", ACME, "--download", "/artifacts/core/x", "--at", "2026-06-01"]
+    assert tool("check", image).returncode == 0
+    assert tool("explain", image, *question).stdout == tool("explain", policy, *question).stdout
+
+
+def test_compile_gives_the_same_bytes_and_leaves_nothing_else(policy, image, tmp_path):
+    before = image.read_bytes()
+    assert tool("compile", policy, "-o", image).returncode == 0
+    assert image.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["policy.img", "policy.yaml"]
+
+
+def test_a_bad_policy_leaves_the_image_of_the_last_good_one(policy, image, tmp_path):
+    before = image.read_bytes()
+    policy.write_text(POLICY + "nonsense: 1\n")
+    assert tool("compile", policy, "-o", image).returncode == 1
+    assert image.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["policy.img", "policy.yaml"]
+
+
+def test_an_image_that_cannot_be_written_is_told(policy, tmp_path):
+    done = tool("compile", policy, "-o", tmp_path / "missing" / "policy.img")
+    assert done.returncode == 1
+    assert "cannot create" in done.stderr
+    (tmp_path / "folder").mkdir()
+    done = tool("compile", policy, "-o", tmp_path / "folder")
+    assert done.returncode == 1
+    assert "cannot rename" in done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["folder", "policy.yaml"]
+
+
+def test_a_cut_image_is_refused(image):
+    image.write_bytes(image.read_bytes()[:-1])
+    done = tool("check", image)
+    assert (done.returncode, done.stderr) == (1, f"{image}: is an incomplete policy image\n")
+
+
+def test_a_policy_that_does_not_exist_is_exit_code_1():
+    for arguments in (["check"], ["explain", "--subject", ACME, "--snapshot", "x"], ["compile", "-o", "/dev/null"]):
+        done = tool(*arguments, "/nonexistent/policy.yaml")
+        assert done.returncode == 1
+        assert "/nonexistent/policy.yaml: cannot open" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["-x"],
+        ["check"],
+        ["check", "a", "b"],
+        ["check", "a", "-o", "b"],
+        ["compile", "a"],
+        ["compile", "a", "-o"],
+        ["explain", "a"],
+        ["explain", "a", "--subject", ACME],
+        ["explain", "a", "--subject", ACME, "--download", "/x", "--snapshot", "y"],
+        ["explain", "a", "--subject", ACME, "--subject", ACME, "--download", "/x"],
+        ["explain", "a", "--subject", "acme", "--download", "/x"],
+        ["explain", "a", "--subject", ACME, "--download", "/x/../y"],
+        ["explain", "a", "--subject", ACME, "--download", "/x", "--at", "2026-02-30"],
+        ["diff", "a", "b"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_shows_the_usage(arguments):
+    done = tool(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: mirrorgate-policy" in done.stderr
+
+
+def test_version_and_help():
+    assert tool("-V").stdout.startswith("mirrorgate-policy ")
+    usage = tool("-h")
+    assert usage.returncode == 0
+    for word in ("check", "explain", "compile", "--subject", "--download", "--snapshot", "--at"):
+        assert word in usage.stdout
