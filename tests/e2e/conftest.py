@@ -1,0 +1,53 @@
+"""Fixtures of the end-to-end tests, and the rule that nothing is ever skipped.
+
+`lab` belongs to one test, `module_lab` to all tests of a file. Both start programs on demand and
+check, when they take them down, that each ended as it should.
+"""
+
+import pytest
+
+pytest.register_assert_rewrite("mirrorgate_test")
+
+from mirrorgate_test import common, pki  # noqa: E402
+from mirrorgate_test.lab import Lab  # noqa: E402
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """A skipped or expected failure fails the run: each would hide a control nobody tests."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and exitstatus == 0:
+        hidden = sum(len(reporter.stats.get(key, [])) for key in ("skipped", "xfailed", "xpassed"))
+        if hidden:
+            reporter.write_line(f"{hidden} tests were skipped or expected to fail", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    for program in (common.MIRRORGATE, common.UPSTREAM_STUB, common.PKI):
+        assert program.exists(), f"{program} is not built"
+    return pki.World.complete(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def lab(world):
+    with Lab(world) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def module_lab(world):
+    with Lab(world) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def store(module_lab):
+    """The file's own stub; a file that wants other stores overrides this."""
+    return module_lab.stub()
+
+
+@pytest.fixture(scope="module")
+def gate(module_lab, store):
+    """The file's own gateway with the usual policy, in front of `store`."""
+    return module_lab.gateway(store)

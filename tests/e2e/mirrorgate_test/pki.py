@@ -1,0 +1,154 @@
+"""The certificates of one test session: a private CA, a server and the callers.
+
+The good ones come from certs/pki, the tool that operators use. The bad ones, which that tool
+refuses to make, are forged here with python3-cryptography and the CA's own key.
+"""
+
+import dataclasses
+import datetime
+import pathlib
+import subprocess
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from . import common
+
+SERVER_NAME = "updates.example.com"
+
+SUBJECTS = {
+    "acme": "CN=acme-prod,O=Acme Corp,C=DK",
+    "globex": "CN=globex-prod,O=Globex,C=US",
+    "initech": "CN=initech-prod,O=Initech,C=DE",
+    "probe": "CN=lb-probe,O=Mirror Operations,C=DK",
+    "ops": "CN=ops,O=Mirror Operations,C=DK",
+    "stranger": "CN=stranger,O=Nobody,C=SE",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """A client certificate and its key, as files."""
+
+    name: str
+    subject: str
+    cert: pathlib.Path
+    key: pathlib.Path
+
+    @property
+    def serial(self):
+        return x509.load_pem_x509_certificate(self.cert.read_bytes()).serial_number
+
+
+class Authority:
+    """One CA folder of certs/pki."""
+
+    def __init__(self, folder, name="Test CA"):
+        self.folder = pathlib.Path(folder)
+        self.identities = {}
+        self.run("init", str(self.folder), "--name", name)
+
+    @property
+    def certificate(self):
+        return self.folder / "ca.crt"
+
+    @property
+    def crl(self):
+        return self.folder / "ca.crl"
+
+    def run(self, *arguments):
+        done = subprocess.run(
+            [common.PKI, *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"pki {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def server(self):
+        self.run("server", str(self.folder), SERVER_NAME, "localhost", "127.0.0.1", "::1")
+
+    def client(self, name, subject):
+        """Issues the certificate NAME; probes and observers go by their well-known names."""
+        role = {"probe": ["--probe"], "ops": ["--observer"]}.get(name, ["--customer", name])
+        self.run("client", str(self.folder), *role, "--subject", subject, "--name", name)
+        identity = Identity(
+            name, subject, self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        )
+        self.identities[name] = identity
+        return identity
+
+    def forge(
+        self, name, *, rdns, usages=(ExtendedKeyUsageOID.CLIENT_AUTH,), ca=False, days=(-1, 30)
+    ):
+        """Issues a certificate of any shape. RDNS are pairs (OID, value), most significant first;
+        DAYS tell from when to when it is valid, from today."""
+        issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        issuer_key = serialization.load_pem_private_key(
+            (self.folder / "ca.key").read_bytes(), password=None
+        )
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        now = datetime.datetime.utcnow()
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(oid, value) for oid, value in rdns]))
+            .issuer_name(issuer.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + datetime.timedelta(days=days[0]))
+            .not_valid_after(now + datetime.timedelta(days=days[1]))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+                critical=False,
+            )
+        )
+        if usages:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        certificate = builder.sign(issuer_key, hashes.SHA256())
+        return self._write(name, certificate, key)
+
+    def _write(self, name, certificate, key):
+        identity = Identity(name, "", self.folder / f"{name}.crt", self.folder / f"{name}.key")
+        identity.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        identity.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return identity
+
+
+def acme_rdns():
+    """Acme's subject as pairs for forge(), in the certificate's order."""
+    return [
+        (NameOID.COUNTRY_NAME, "DK"),
+        (NameOID.ORGANIZATION_NAME, "Acme Corp"),
+        (NameOID.COMMON_NAME, "acme-prod"),
+    ]
+
+
+class World:
+    """The CA that a gateway trusts, with the server's certificate and the callers'."""
+
+    def __init__(self, authority):
+        self.authority = authority
+        self.other_acme = None
+
+    @classmethod
+    def complete(cls, folder):
+        """The world of most tests: all SUBJECTS, and Acme's subject from another CA."""
+        folder = pathlib.Path(folder)
+        world = cls(Authority(folder / "ca"))
+        world.authority.server()
+        for name, subject in SUBJECTS.items():
+            world.authority.client(name, subject)
+        other = Authority(folder / "other", "Another CA")
+        world.other_acme = other.client("acme", SUBJECTS["acme"])
+        return world
+
+    def identity(self, who):
+        """WHO is an identity already, the name of one, or None for no certificate at all."""
+        return self.authority.identities[who] if isinstance(who, str) else who

@@ -1,0 +1,270 @@
+"""The artifact stores behind the gateway: upstream-stub, nginx, and a script of our own.
+
+All listen on loopback with a port that nobody else has. All tell afterwards what they received:
+the stub every byte, nginx its access log, the scripted store whatever its script noted.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import threading
+
+from . import common
+
+CONTENT = {
+    "artifacts/step-core/core.zip": 300_000,
+    "artifacts/step-core/10.3/core.zip": 70_001,
+    "artifacts/step-core/small.txt": 1_000,
+    "artifacts/step-core/one.bin": 1,
+    "artifacts/step-core/empty.bin": 0,
+    "artifacts/step-core/large.bin": 4_000_000,
+    "artifacts/step-core/internal/secret.bin": 500,
+    "artifacts/step-plus/plus.zip": 50_000,
+    "artifacts/step-old/old.zip": 500,
+    "artifacts/step-next/next.zip": 500,
+}
+
+
+def fill(root):
+    """Writes the sample artifacts below ROOT: random bytes, the same in every run."""
+    for name, size in CONTENT.items():
+        write(root, name, random.Random(name).randbytes(size))
+    (pathlib.Path(root) / "snapshots").mkdir(exist_ok=True)
+
+
+def write(root, name, content):
+    path = pathlib.Path(root) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def write_sparse(root, name, size):
+    """A file of SIZE bytes, nearly all of them holes, with a different mark every 8 MiB and at the
+    end, so that a piece left out, doubled or moved is noticed."""
+    path = write(root, name, b"")
+    with path.open("r+b") as file:
+        file.truncate(size)
+        for offset in [*range(0, size, 8 << 20), size - 64]:
+            file.seek(offset)
+            file.write(random.Random(offset).randbytes(64))
+    return path
+
+
+class Store:
+    """What tests see of any store: where it listens, what it holds, what it was asked."""
+
+    def __init__(self, root, folder, address):
+        self.root = pathlib.Path(root)
+        self.folder = pathlib.Path(folder)
+        self.address = address
+        self.log = self.folder / f"store-{id(self)}.log"
+
+    @property
+    def url(self):
+        """As mirrorgate.yaml names it."""
+        return self.address if self.address.startswith("unix:") else f"http://{self.address}"
+
+    def events(self, start=0):
+        """The log's events from line START on; an unfinished last line does not count yet."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_text("utf-8").split("\n")[start:-1]
+        return [json.loads(line) for line in lines]
+
+    def mark(self):
+        """A place in the log, for events() and requests()."""
+        return len(self.events())
+
+    def requests(self, start=0):
+        return [event for event in self.events(start) if event["event"] == "request"]
+
+    def received(self, start=0):
+        """Every byte that came in since START, by connection."""
+        connections = {}
+        for event in self.events(start):
+            if event["event"] == "data":
+                data = connections.setdefault(event["connection"], bytearray())
+                data += event["data"].encode("latin-1")
+        return {number: bytes(data) for number, data in connections.items()}
+
+    @contextlib.contextmanager
+    def untouched(self):
+        """Asserts that nothing at all reached the store meanwhile."""
+        start = self.mark()
+        yield
+        seen = [event for event in self.events(start) if event["event"] in ("data", "request")]
+        assert seen == [], "this reached the store"
+
+    def snapshots(self):
+        """The files below /snapshots/, as a dictionary from path to content."""
+        base = self.root / "snapshots"
+        return {
+            str(path.relative_to(base)): path.read_bytes()
+            for path in sorted(base.rglob("*"))
+            if path.is_file()
+        }
+
+
+class UpstreamStub(Store):
+    """The store that comes with the gateway, with its faults."""
+
+    def __init__(self, root, folder, *, listen="127.0.0.1:0", faults=()):
+        super().__init__(root, folder, "")
+        arguments = [common.UPSTREAM_STUB, "--root", root, "--listen", listen, "--log", self.log]
+        for fault in faults:
+            arguments += ["--fault", fault]
+        self.process = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        first = self.process.stdout.readline().decode()
+        assert first.startswith("listening on "), first + self._complaint()
+        self.address = first.removeprefix("listening on ").strip()
+        self.stderr = common.Lines(self.process.stderr)
+
+    def _complaint(self):
+        self.process.kill()
+        return self.process.stderr.read().decode()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=10 * common.PATIENCE)
+        self.process.stdout.close()
+        self.stderr.join()
+        for trace in ("Sanitizer", "runtime error:"):
+            assert trace not in self.stderr.text(), self.stderr.text()
+
+
+_NGINX = """\
+{user}
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 2048; }}
+http {{
+  types {{ }}
+  default_type application/octet-stream;
+  sendfile on;
+  keepalive_timeout 60s;
+  keepalive_requests 1000000;
+  log_format requests escape=json '{{"event":"request","connection":$connection,'
+    '"method":"$request_method","path":"$uri","headers":{{"host":"$http_host",'
+    '"x-mirrorgate-customer":"$http_x_mirrorgate_customer",'
+    '"x-request-id":"$http_x_request_id"}}}}';
+  access_log {log} requests;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen {address};
+    root {root};
+    location / {{ }}
+    location /snapshots/ {{ dav_methods PUT; create_full_put_path on; client_max_body_size 1m; }}
+  }}
+}}
+"""
+
+
+class Nginx(Store):
+    """Debian's nginx with its WebDAV module, as an operator would run it behind the gateway."""
+
+    def __init__(self, root, folder):
+        super().__init__(root, folder, "")
+        # nginx takes over sockets whose numbers it finds in its environment; so the kernel
+        # chooses the port, and nobody can take it between the choice and the start.
+        listener = socket.create_server(("127.0.0.1", 0), backlog=511)
+        self.address = "127.0.0.1:%d" % listener.getsockname()[1]
+        config = self.folder / "nginx.conf"
+        config.write_text(
+            _NGINX.format(
+                user="user root;" if os.geteuid() == 0 else "",
+                folder=self.folder,
+                log=self.log,
+                address=self.address,
+                root=self.root,
+            )
+        )
+        self.process = subprocess.Popen(
+            ["/usr/sbin/nginx", "-p", self.folder, "-c", config, "-e", self.folder / "error.log"],
+            env={**os.environ, "NGINX": f"{listener.fileno()};"},
+            pass_fds=[listener.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        listener.close()
+        common.wait_until(self._answers, "nginx answers")
+
+    def _answers(self):
+        complaints = self.folder / "error.log"
+        assert self.process.poll() is None, complaints.read_text()
+        host, port = self.address.split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as sock:
+            sock.settimeout(0.2)
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            try:
+                return sock.recv(1) == b"H"
+            except TimeoutError:
+                return False
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=10)
+
+
+class ScriptedStore:
+    """A store that does exactly what the test says: SCRIPT(connection, number) runs in a thread for
+    each connection accepted, numbered from 1. `heads` are the request heads read with read_head."""
+
+    def __init__(self, script):
+        self._script = script
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._connections = []
+        self.heads = []
+        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        self.url = f"http://{self.address}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def accepted(self):
+        return len(self._connections)
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.settimeout(30)
+            self._connections.append(connection)
+            threading.Thread(
+                target=self._serve, args=(connection, len(self._connections)), daemon=True
+            ).start()
+
+    def _serve(self, connection, number):
+        with contextlib.suppress(OSError):
+            self._script(connection, number)
+
+    def read_head(self, connection):
+        """Reads one request head, without body; OSError when the gateway closes instead."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = connection.recv(1)
+            if not byte:
+                raise ConnectionResetError
+            head += byte
+        self.heads.append(head)
+        return head
+
+    def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._connections:
+            connection.close()
