@@ -1,0 +1,48 @@
+/*
+ * A growable run of bytes that is filled at the end and consumed at the front.
+ *
+ * An empty buffer owns no memory, so that an idle connection costs none. Out of memory aborts:
+ * every use is bounded by a limit of its owner, so it means the machine is in trouble.
+ */
+#ifndef GATEWAY_BUFFER_H
+#define GATEWAY_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer {
+	char *data; /* NULL while empty */
+	size_t start, end, capacity;
+};
+
+static inline size_t
+buffer_size(const struct buffer *self)
+{
+	return self->end - self->start;
+}
+
+static inline char *
+buffer_bytes(const struct buffer *self)
+{
+	return self->data + self->start;
+}
+
+/* Makes room for N more bytes and returns where they go; buffer_commit() says how many came. */
+char *buffer_reserve(struct buffer *self, size_t n);
+void buffer_commit(struct buffer *self, size_t n);
+
+void buffer_append(struct buffer *self, const void *bytes, size_t n);
+void buffer_printf(struct buffer *self, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Drops N bytes from the front; the last byte dropped releases the memory. */
+void buffer_consume(struct buffer *self, size_t n);
+
+/* Releases the memory. The buffer is empty and may be used again. */
+void buffer_fini(struct buffer *self);
+
+/* malloc() and strdup() that abort instead of returning NULL; see above. */
+void *buffer_alloc(size_t n);
+char *buffer_strdup(const char *text);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * One client connection, from accept to close.
+ *
+ * It owns the socket, the TLS stream and at most one transaction at a time; pipelined requests
+ * wait in its buffer and are answered in order. All the events of a connection end in one
+ * function, which moves the state forward as far as it goes and then says what it waits for.
+ */
+#ifndef GATEWAY_CONNECTION_H
+#define GATEWAY_CONNECTION_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "close_reason.h"
+#include "services.h"
+
+struct connection;
+
+/* Called once when the connection has begun, and once when it has ended and its memory is about
+ * to go. */
+typedef void connection_life_fn(void *arg, struct connection *connection);
+
+struct connection_options {
+	struct services *services;
+	int fd; /* owned by the connection from now on */
+	const struct sockaddr_storage *address;
+	const struct config_listen *listen;
+	connection_life_fn *started, *ended;
+	void *arg;
+};
+
+/* Starts to serve. The connection may end before this returns. */
+void connection_start(const struct connection_options *options);
+
+/* The worker's list of its connections: the links belong to whoever holds the list. */
+struct connection_links {
+	struct connection *next, *previous;
+};
+struct connection_links *connection_links(struct connection *self);
+
+/* Ends it now, without close_notify. */
+void connection_close(struct connection *self, enum close_reason reason);
+
+/* Draining: an idle connection ends cleanly, a busy one after its answer. */
+void connection_drain(struct connection *self);
+
+/* A new generation is in force: verifies the certificate again and decides the running transfer
+ * again. Returns true when the connection was cut. */
+bool connection_reauthorise(struct connection *self);
+
+#endif

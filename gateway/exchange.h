@@ -1,0 +1,72 @@
+/*
+ * One exchange with the store: a request written anew, an answer checked, a body handed on.
+ *
+ * Nothing a client sent is copied: the request text is built here from the decision. The answer
+ * passes response_gate; its body is pulled by the owner piece by piece, as fast as the client takes
+ * it. A store connection that is in any doubt, or still owed a body, is never used again.
+ *
+ * A GET or HEAD is sent once more, on a fresh connection, when a kept-alive one dies before the
+ * first byte of an answer (RFC 9112, 9.3.1). A PUT always has a fresh connection and one try.
+ */
+#ifndef GATEWAY_EXCHANGE_H
+#define GATEWAY_EXCHANGE_H
+
+#include <stddef.h>
+
+#include "problem.h"
+#include "request_gate.h"
+#include "response_gate.h"
+#include "services.h"
+
+struct exchange;
+
+/* What to ask. All texts are used during exchange_start() only. */
+struct exchange_order {
+	const struct request *request; /* method, range and conditions */
+	const char *path;              /* what to send: canonical */
+	size_t path_len;
+	const char *customer;
+	const char *request_id;
+	const char *body; /* PUT */
+	size_t body_len;
+};
+
+/* Called from the event loop, each as the last thing of an event, so that the owner may free the
+ * exchange. Before exchange_start() returns none is called. */
+struct exchange_events {
+	void (*on_answer)(void *arg); /* exchange_response() is ready */
+	void (*on_body)(void *arg);   /* more of the body can be read */
+	/* No answer: what to tell the client, and for the log why. After on_answer: the body ends
+	 * early. */
+	void (*on_failed)(void *arg, enum problem problem, const char *why);
+};
+
+/* NULL when no store can be reached at all. */
+struct exchange *exchange_start(struct services *services, const struct exchange_order *order,
+    const struct exchange_events *events, void *arg);
+
+/* Gives the store connection back if the exchange is complete and clean, else closes it. */
+void exchange_free(struct exchange *self);
+
+/* Valid from on_answer on, until the first exchange_read(). */
+const struct response *exchange_response(const struct exchange *self);
+
+/* Bytes of the body that are still to be read. */
+unsigned long long exchange_remaining(const struct exchange *self);
+
+enum exchange_status { EXCHANGE_OK, EXCHANGE_WAIT, EXCHANGE_END, EXCHANGE_CUT };
+
+/* Reads at most N bytes of the body, where BYTES has room for N + 1. OK: *GOT > 0. WAIT: nothing
+ * now, on_body follows. END: the body was complete before. CUT: the store ended it early. */
+enum exchange_status exchange_read(struct exchange *self, char *bytes, size_t n, size_t *got);
+
+/* The client is slow: stop watching the store until exchange_resume(). */
+void exchange_pause(struct exchange *self);
+void exchange_resume(struct exchange *self);
+
+/* For the log. The name is "" until a store was connected. */
+const char *exchange_store_name(const struct exchange *self);
+double exchange_milliseconds(const struct exchange *self); /* from start to answer's head, or now */
+const char *exchange_defect(const struct exchange *self);  /* what was wrong with the answer */
+
+#endif

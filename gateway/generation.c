@@ -1,0 +1,249 @@
+/*
+ * Building and opening a generation. The hard part is that nothing may be half right: each file
+ * is read once, sealed, and only those bytes are checked and used.
+ */
+#include "generation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../policy/policy_compile.h"
+#include "../policy/yaml_source.h"
+#include "buffer.h"
+
+/* Largest certificate, key or CRL file in bytes. A CRL of 100,000 certificates has 4 MiB. */
+#define PEM_FILE_MAX ((size_t)16 << 20)
+
+static bool
+seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) ==
+	       0;
+}
+
+static int
+memfd_of(const char *name, const char *bytes, size_t len)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	while (fd >= 0 && len > 0) {
+		ssize_t n = write(fd, bytes, len);
+		if (n <= 0)
+			goto close_fd;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	if (fd >= 0 && seal(fd))
+		return fd;
+close_fd:
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int
+take_file(const char *path, struct problems *problems)
+{
+	size_t len;
+	char *bytes = yaml_source_read_file(path, PEM_FILE_MAX, &len, problems);
+
+	if (bytes == NULL)
+		return -1;
+	int fd = memfd_of("pem", bytes, len);
+	if (fd < 0)
+		problems_add(problems, path, 0, "cannot be copied to memory: %s", strerror(errno));
+	explicit_bzero(bytes, len);
+	free(bytes);
+	return fd;
+}
+
+/* A sealed file, mapped for reading. */
+struct mapped {
+	const char *bytes; /* NULL: there is none */
+	size_t len;
+};
+
+static bool
+map_file(int fd, struct mapped *mapped)
+{
+	struct stat st;
+
+	*mapped = (struct mapped){NULL, 0};
+	if (fd < 0)
+		return true;
+	if (fstat(fd, &st) != 0)
+		return false;
+	mapped->len = (size_t)st.st_size;
+	if (mapped->len == 0) {
+		mapped->bytes = "";
+		return true;
+	}
+	void *bytes = mmap(NULL, mapped->len, PROT_READ, MAP_SHARED, fd, 0);
+	mapped->bytes = bytes == MAP_FAILED ? NULL : bytes;
+	return mapped->bytes != NULL;
+}
+
+static void
+unmap_file(struct mapped *mapped)
+{
+	union {
+		const char *in;
+		void *out;
+	} pointer = {.in = mapped->bytes};
+
+	if (mapped->bytes != NULL && mapped->len > 0)
+		munmap(pointer.out, mapped->len);
+	*mapped = (struct mapped){NULL, 0};
+}
+
+static struct tls_context *
+open_tls(const struct generation *self, const struct config *config, char error[TLS_ERROR_MAX])
+{
+	struct mapped files[GENERATION_FILES] = {{NULL, 0}};
+	struct tls_context *tls = NULL;
+	bool good = true;
+
+	for (int i = GENERATION_CERTIFICATE; i < GENERATION_FILES && good; i++)
+		good = map_file(self->files[i], &files[i]);
+	struct tls_material material = {
+	    .certificate = {config->tls.certificate, files[GENERATION_CERTIFICATE].bytes,
+	        files[GENERATION_CERTIFICATE].len},
+	    .key = {config->tls.key, files[GENERATION_KEY].bytes, files[GENERATION_KEY].len},
+	    .client_ca = {config->tls.client_ca, files[GENERATION_CLIENT_CA].bytes,
+	        files[GENERATION_CLIENT_CA].len},
+	    .crl = {config->tls.crl, files[GENERATION_CRL].bytes, files[GENERATION_CRL].len},
+	};
+	struct tls_options options = {.high_ciphers = config->tls.ciphers == CONFIG_CIPHERS_HIGH,
+	    .session_lifetime = (long)config->tls.session_lifetime};
+	if (good)
+		tls = tls_context_new(&material, &options, error);
+	else
+		(void)snprintf(error, TLS_ERROR_MAX, "cannot map a file: %s", strerror(errno));
+	for (int i = 0; i < GENERATION_FILES; i++)
+		unmap_file(&files[i]);
+	return tls;
+}
+
+bool
+generation_open(const struct generation *self, const struct config *config, struct policy **policy,
+    struct tls_context **tls, char error[TLS_ERROR_MAX])
+{
+	_Static_assert((int)TLS_ERROR_MAX >= (int)POLICY_ERROR_MAX, "either error fits");
+
+	*tls = open_tls(self, config, error);
+	if (*tls == NULL)
+		return false;
+	*policy = policy_open(self->files[GENERATION_POLICY], config->policy, error);
+	if (*policy != NULL)
+		return true;
+	tls_context_unref(*tls);
+	*tls = NULL;
+	return false;
+}
+
+static bool
+same_content(int a, int b)
+{
+	struct mapped left, right = {NULL, 0};
+	bool same = map_file(a, &left) && map_file(b, &right) && left.len == right.len &&
+	            memcmp(left.bytes, right.bytes, left.len) == 0;
+
+	unmap_file(&left);
+	unmap_file(&right);
+	return same;
+}
+
+/* A policy's serial only grows; the same serial means the same content. */
+static void
+check_serial(const struct generation *self, const struct generation *previous,
+    const struct policy *policy, const struct config *config, struct problems *problems)
+{
+	char error[POLICY_ERROR_MAX];
+	struct policy *old;
+
+	if (previous == NULL)
+		return;
+	old = policy_open(previous->files[GENERATION_POLICY], config->policy, error);
+	assert(old != NULL);
+	unsigned long long before = policy_serial(old), after = policy_serial(policy);
+	policy_unref(old);
+	if (after < before)
+		problems_add(problems, config->policy, 0,
+		    "serial %llu is lower than %llu, which is in force: raise it", after, before);
+	else if (after == before &&
+	         !same_content(self->files[GENERATION_POLICY], previous->files[GENERATION_POLICY]))
+		problems_add(problems, config->policy, 0,
+		    "serial %llu is in force with other content: raise it", after);
+}
+
+/* Adds what is wrong with TLS and policy, both of them, to PROBLEMS. Files that could not be read
+ * are there already. */
+static void
+check(const struct generation *self, const struct generation *previous, const struct config *config,
+    struct problems *problems)
+{
+	char error[TLS_ERROR_MAX];
+	bool readable = true;
+
+	for (int i = GENERATION_CERTIFICATE; i < GENERATION_FILES; i++)
+		readable = readable && (self->files[i] >= 0 ||
+		                           (i == GENERATION_CRL && config->tls.crl == NULL));
+	if (readable) {
+		struct tls_context *tls = open_tls(self, config, error);
+		if (tls == NULL)
+			problems_add(problems, config->file, 0, "%s", error);
+		tls_context_unref(tls);
+	}
+	if (self->files[GENERATION_POLICY] < 0)
+		return;
+	struct policy *policy = policy_open(self->files[GENERATION_POLICY], config->policy, error);
+	if (policy == NULL)
+		problems_add(problems, config->policy, 0, "%s", error);
+	else
+		check_serial(self, previous, policy, config, problems);
+	policy_unref(policy);
+}
+
+struct generation *
+generation_build(const struct config *config, uint64_t number, const struct generation *previous,
+    struct problems *problems)
+{
+	struct generation *self = buffer_alloc(sizeof *self);
+
+	assert(problems_count(problems) == 0);
+	self->number = number;
+	for (int i = 0; i < GENERATION_FILES; i++)
+		self->files[i] = -1;
+	self->files[GENERATION_POLICY] = policy_compile(config->policy, time(NULL), problems);
+	if (self->files[GENERATION_POLICY] >= 0 && !seal(self->files[GENERATION_POLICY]))
+		problems_add(problems, config->policy, 0, "cannot be sealed: %s", strerror(errno));
+	self->files[GENERATION_CERTIFICATE] = take_file(config->tls.certificate, problems);
+	self->files[GENERATION_KEY] = take_file(config->tls.key, problems);
+	self->files[GENERATION_CLIENT_CA] = take_file(config->tls.client_ca, problems);
+	if (config->tls.crl != NULL)
+		self->files[GENERATION_CRL] = take_file(config->tls.crl, problems);
+	check(self, previous, config, problems);
+	if (problems_count(problems) == 0)
+		return self;
+	generation_free(self);
+	return NULL;
+}
+
+void
+generation_free(struct generation *self)
+{
+	if (self == NULL)
+		return;
+	for (int i = 0; i < GENERATION_FILES; i++)
+		if (self->files[i] >= 0)
+			close(self->files[i]);
+	free(self);
+}

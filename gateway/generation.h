@@ -1,0 +1,43 @@
+/*
+ * A generation: everything that can change while the gateway runs, as sealed memfds.
+ *
+ * The supervisor builds and checks one completely; a worker opens it from the same bytes and
+ * swaps it in. Nothing in a generation changes after it was built.
+ */
+#ifndef GATEWAY_GENERATION_H
+#define GATEWAY_GENERATION_H
+
+#include <stdint.h>
+
+#include "../policy/policy.h"
+#include "../policy/problems.h"
+#include "config.h"
+#include "tls_context.h"
+
+enum generation_file {
+	GENERATION_POLICY,
+	GENERATION_CERTIFICATE,
+	GENERATION_KEY,
+	GENERATION_CLIENT_CA,
+	GENERATION_CRL, /* -1 when the configuration says none */
+	GENERATION_FILES,
+};
+
+struct generation {
+	uint64_t number;
+	int files[GENERATION_FILES];
+};
+
+/* Builds generation NUMBER from the files that CONFIG names and checks all of it, also against
+ * the one in force (PREVIOUS, or NULL): its policy may not go back. NULL, with every problem in
+ * PROBLEMS, when anything is wrong. */
+struct generation *generation_build(const struct config *config, uint64_t number,
+    const struct generation *previous, struct problems *problems);
+/* Closes the files. */
+void generation_free(struct generation *self);
+
+/* Opens what the files hold. False, with ERROR filled, when they are not usable. */
+bool generation_open(const struct generation *self, const struct config *config,
+    struct policy **policy, struct tls_context **tls, char error[TLS_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * The identity profile. The hard part is not to trust helpers: every attribute is taken by type
+ * and length from its own ASN.1 object, and anything unusual is a refusal.
+ */
+#include "identity.h"
+
+#include <openssl/evp.h>
+#include <openssl/objects.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { OID_MAX = 80, RSA_MIN_BITS = 2048, EC_MIN_BITS = 256 };
+
+static const char *
+read_subject(const X509_NAME *name, char text[SUBJECT_MAX_BYTES + 1])
+{
+	struct subject_rdn rdns[SUBJECT_MAX_RDNS];
+	char oids[SUBJECT_MAX_RDNS][OID_MAX];
+	int count = X509_NAME_entry_count(name), last_set = -1;
+
+	if (count > SUBJECT_MAX_RDNS)
+		return "the subject has too many attributes";
+	for (int i = 0; i < count; i++) {
+		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
+		const ASN1_STRING *value = X509_NAME_ENTRY_get_data(entry);
+		int type = ASN1_STRING_type(value), set = X509_NAME_ENTRY_set(entry);
+
+		if (set == last_set)
+			return "the subject has an RDN with several values";
+		last_set = set;
+		int oid_len = OBJ_obj2txt(oids[i], OID_MAX, X509_NAME_ENTRY_get_object(entry), 1);
+		if (oid_len <= 0 || oid_len >= OID_MAX)
+			return "the subject has an attribute type that is too long";
+		if (type != V_ASN1_UTF8STRING && type != V_ASN1_PRINTABLESTRING &&
+		    type != V_ASN1_IA5STRING)
+			return "the subject has a value that is not UTF8String or PrintableString";
+		rdns[i] = (struct subject_rdn){oids[i], (enum subject_string)type,
+		    (const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)};
+	}
+	return subject_print(rdns, (size_t)count, text);
+}
+
+static const char *
+check_key(const X509 *leaf)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(leaf);
+	if (key == NULL)
+		return "the public key cannot be read";
+	int type = EVP_PKEY_get_base_id(key), bits = EVP_PKEY_get_bits(key);
+
+	if (type == EVP_PKEY_RSA)
+		return bits < RSA_MIN_BITS ? "the RSA key is shorter than 2048 bits" : NULL;
+	if (type == EVP_PKEY_EC)
+		return bits < EC_MIN_BITS ? "the EC key is shorter than 256 bits" : NULL;
+	return "the key is neither RSA nor EC";
+}
+
+static const char *
+check_signature(X509 *leaf)
+{
+	int digest = NID_undef;
+
+	if (X509_get_signature_info(leaf, &digest, NULL, NULL, NULL) != 1)
+		return "the signature algorithm is not known";
+	switch (digest) {
+	case NID_sha256:
+	case NID_sha384:
+	case NID_sha512:
+		return NULL;
+	default:
+		return "the signature's digest is weaker than SHA-256";
+	}
+}
+
+/* The extensions as X509_get_extension_flags() decoded and cached them. */
+static const char *
+check_extensions(X509 *leaf)
+{
+	uint32_t flags = X509_get_extension_flags(leaf);
+
+	if ((flags & EXFLAG_INVALID) != 0)
+		return "an extension cannot be read";
+	if (X509_get_version(leaf) != X509_VERSION_3)
+		return "the certificate is not version 3";
+	if (X509_check_ca(leaf) != 0)
+		return "the certificate is a CA's";
+	if ((flags & EXFLAG_PROXY) != 0)
+		return "the certificate is a proxy certificate";
+	if ((flags & EXFLAG_XKUSAGE) == 0)
+		return "the certificate has no extended key usage";
+	if ((X509_get_extended_key_usage(leaf) & XKU_SSL_CLIENT) == 0)
+		return "the extended key usage does not include clientAuth";
+	if ((flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
+		return "the key usage does not include digitalSignature";
+	return NULL;
+}
+
+static void
+read_serial(const X509 *leaf, char text[IDENTITY_SERIAL_MAX + 1])
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
+	const unsigned char *bytes = ASN1_STRING_get0_data(serial);
+	int len = ASN1_STRING_length(serial);
+
+	text[0] = '\0';
+	for (int i = 0; i < len && i < IDENTITY_SERIAL_MAX / 2; i++)
+		(void)snprintf(text + 2 * i, 3, "%02X", bytes[i]);
+}
+
+const char *
+identity_of(X509 *leaf, struct identity *identity)
+{
+	const char *defect;
+
+	identity->subject[0] = '\0';
+	read_serial(leaf, identity->serial);
+	defect = read_subject(X509_get_subject_name(leaf), identity->subject);
+	if (defect == NULL)
+		defect = check_extensions(leaf);
+	if (defect == NULL)
+		defect = check_key(leaf);
+	if (defect == NULL)
+		defect = check_signature(leaf);
+	return defect;
+}

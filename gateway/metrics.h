@@ -1,0 +1,59 @@
+/*
+ * Counters and gauges, one slot of shared memory for each worker, added up when read.
+ *
+ * The slots are mapped before the workers are forked, so a scrape at any worker shows the whole
+ * node and a counter survives its worker. Each slot has one writer; readers may see values a
+ * moment old.
+ */
+#ifndef GATEWAY_METRICS_H
+#define GATEWAY_METRICS_H
+
+#include <stdint.h>
+
+#include "buffer.h"
+
+/*       enum                    type     name and help of the Prometheus series */
+#define METRICS_TABLE(X)                                                                           \
+	X(CONNECTIONS_OPEN, "gauge", "connections_open", "Client connections open now")            \
+	X(CONNECTIONS, "counter", "connections_total", "TCP connections accepted")                 \
+	X(CONNECTIONS_PROBED, "counter", "connections_probed_total", "Closed without a byte")      \
+	X(CONNECTIONS_REFUSED, "counter", "connections_refused_total",                             \
+	    "Connections refused by a limit before TLS")                                           \
+	X(HANDSHAKES, "counter", "handshakes_total", "Full TLS handshakes completed")              \
+	X(HANDSHAKES_RESUMED, "counter", "handshakes_resumed_total", "Resumed TLS handshakes")     \
+	X(HANDSHAKES_REFUSED, "counter", "handshakes_refused_total", "TLS handshakes refused")     \
+	X(REQUESTS, "counter", "requests_total", "Requests answered")                              \
+	X(REQUESTS_REFUSED, "counter", "requests_refused_total", "Requests refused")               \
+	X(BYTES_SENT, "counter", "sent_bytes_total", "Body bytes sent to clients")                 \
+	X(SNAPSHOTS_STORED, "counter", "snapshots_stored_total", "Snapshots confirmed by a store") \
+	X(STORE_CONNECTS, "counter", "store_connects_total", "Connections opened to stores")       \
+	X(STORE_REUSES, "counter", "store_reuses_total", "Requests on a kept-alive connection")    \
+	X(STORE_FAILURES, "counter", "store_failures_total", "Exchanges that a store failed")      \
+	X(STORE_RETRIES, "counter", "store_retries_total", "Requests sent again")                  \
+	X(TRANSFERS_CUT, "counter", "transfers_cut_total", "Bodies cut before their end")          \
+	X(REAUTHORISED_CUT, "counter", "reauthorised_cut_total", "Connections cut by a reload")    \
+	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")
+
+#define METRICS_ENUM(name, type, series, help) METRIC_##name,
+enum metric { METRICS_TABLE(METRICS_ENUM) METRIC_COUNT };
+#undef METRICS_ENUM
+
+struct metrics;
+
+/* Maps WORKERS zeroed slots. NULL when there is no memory; errno says why. */
+struct metrics *metrics_new(unsigned workers);
+void metrics_free(struct metrics *self);
+
+void metrics_add(struct metrics *self, unsigned worker, enum metric metric, uint64_t n);
+void metrics_subtract(struct metrics *self, unsigned worker, enum metric metric, uint64_t n);
+
+/* The sum over all workers. */
+uint64_t metrics_total(const struct metrics *self, enum metric metric);
+
+/* For the supervisor, when a worker died: its connections are gone. */
+void metrics_reset_gauges(struct metrics *self, unsigned worker);
+
+/* Appends every series in the Prometheus text format, version 0.0.4. */
+void metrics_print(const struct metrics *self, struct buffer *out);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * What a worker offers to its connections: the shared things, each owned by the worker.
+ *
+ * `policy` and `tls` belong to the current generation and change when the worker adopts the next;
+ * take them anew for each decision and never keep the pointers.
+ */
+#ifndef GATEWAY_SERVICES_H
+#define GATEWAY_SERVICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../policy/policy.h"
+#include "config.h"
+#include "metrics.h"
+#include "quota.h"
+#include "tls_stream.h"
+
+struct access_log;
+struct ev_loop;
+struct upstream;
+
+struct services {
+	struct ev_loop *loop;
+	const struct config *config;
+	unsigned worker; /* from 0 */
+	struct metrics *metrics;
+	struct quota *quota;
+	struct tls_io *io;
+	char *piece; /* TLS_PIECE_MAX + 1 bytes of working space, free between events */
+	struct access_log *access_log;
+	struct upstream *upstream;
+
+	uint64_t generation;
+	struct policy *policy;
+	struct tls_context *tls;
+
+	bool announcing; /* healthz says draining, everything else goes on */
+	bool draining;   /* answers close their connection */
+};
+
+static inline void
+services_count(struct services *self, enum metric metric, uint64_t n)
+{
+	metrics_add(self->metrics, self->worker, metric, n);
+}
+
+#endif

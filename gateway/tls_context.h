@@ -1,0 +1,42 @@
+/*
+ * The server side of TLS for one generation: certificate, key, ciphers, verify rules, sessions.
+ *
+ * TLS 1.2 and 1.3 only, client certificates always, security level 2 whatever the system says,
+ * no renegotiation, no compression, no early data, http/1.1 the only ALPN protocol. Sessions are
+ * kept in this process and bound to the verify rules; a resumed client is verified again.
+ */
+#ifndef GATEWAY_TLS_CONTEXT_H
+#define GATEWAY_TLS_CONTEXT_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "tls_verify.h"
+
+struct tls_context; /* counted references */
+
+struct tls_material {
+	struct tls_pem certificate, key, client_ca, crl;
+};
+
+struct tls_options {
+	bool high_ciphers;     /* HIGH:!aNULL:!kRSA instead of the ECDHE AEAD suites */
+	long session_lifetime; /* seconds, from the full handshake */
+};
+
+/* NULL, with ERROR filled ("file: what is wrong"), when any part is unusable. */
+struct tls_context *tls_context_new(const struct tls_material *material,
+    const struct tls_options *options, char error[TLS_ERROR_MAX]);
+struct tls_context *tls_context_ref(struct tls_context *self);
+void tls_context_unref(struct tls_context *self);
+
+SSL_CTX *tls_context_ssl(struct tls_context *self);
+struct tls_verify *tls_context_verify(struct tls_context *self);
+
+/* When the first CRL runs out; 0 when none is configured. */
+time_t tls_context_crl_expires(const struct tls_context *self);
+
+/* True when the full handshake behind SESSION is older than the session lifetime. */
+bool tls_context_session_is_old(const struct tls_context *self, SSL_SESSION *session);
+
+#endif

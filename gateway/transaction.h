@@ -1,0 +1,79 @@
+/*
+ * One request, from its complete head to its line in the access log.
+ *
+ * The connection pushes the request in (head, then body) and pulls the answer out, as fast as its
+ * client takes it; the transaction decides, talks to the store and knows nothing of TLS or sockets.
+ *
+ *   begin -> [body pushed] -> answer pulled until END -> end
+ */
+#ifndef GATEWAY_TRANSACTION_H
+#define GATEWAY_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "access_log.h"
+#include "operation.h"
+#include "services.h"
+
+struct transaction;
+
+/* Who asks. The texts outlive the transaction; CALLER is what the policy says now. */
+struct transaction_peer {
+	const char *address;
+	const struct tls_stream *tls;
+	const struct policy_caller *caller;
+	bool over_limit; /* one connection too many for this customer: everything is 429 */
+};
+
+/* Called from the event loop, as the last thing of an event, when the answer may be pulled. */
+typedef void transaction_wake_fn(void *arg);
+
+/* Begins with the LEN bytes of a head that http_scan_head() accepted; they are not kept. STARTED
+ * is when the head's first byte came, in the loop's time. */
+struct transaction *transaction_begin(struct services *services,
+    const struct transaction_peer *peer, const char *head, size_t len, double started,
+    transaction_wake_fn *wake, void *arg);
+
+/* A transaction for what never became a request: REFUSAL is answered, and the connection closed. */
+struct transaction *transaction_begin_refused(struct services *services,
+    const struct transaction_peer *peer, const struct refusal *refusal, double started);
+
+/* How many bytes of body are still to be pushed before there is an answer. */
+size_t transaction_body_wanted(const struct transaction *self);
+/* True once: "100 Continue" should be sent now (RFC 9110, 10.1.1). */
+bool transaction_take_continue(struct transaction *self);
+void transaction_push_body(struct transaction *self, const char *bytes, size_t n);
+
+/* The body will not come. Answers with request-timeout and closes. */
+void transaction_body_timed_out(struct transaction *self);
+
+enum transaction_status {
+	TRANSACTION_OK,   /* *got > 0 */
+	TRANSACTION_WAIT, /* nothing now; the wake function will be called */
+	TRANSACTION_END,  /* the whole answer was pulled before */
+	TRANSACTION_CUT,  /* the answer cannot be completed: close without close_notify */
+};
+
+/* Pulls at most N bytes of the answer into BYTES, which has room for N + 1. */
+enum transaction_status transaction_pull(
+    struct transaction *self, char *bytes, size_t n, size_t *got);
+
+/* The client is slow, or fast again: stop or go on watching the store. */
+void transaction_pause(struct transaction *self);
+void transaction_resume(struct transaction *self);
+
+/* True when the connection must not serve another request after this one. */
+bool transaction_closes(const struct transaction *self);
+/* True when it was refused, for the choice of a close reason. */
+bool transaction_is_refused(const struct transaction *self);
+
+/* Decides a running transfer anew, by the services' policy. PROBLEM_NONE when it may go on. */
+enum problem transaction_redecide(
+    const struct transaction *self, const struct policy_caller *caller);
+
+/* Writes the log line and frees. CLOSE says why the connection ends with this request, NULL when it
+ * goes on; REASON overrides the reason in the log when the transfer is cut, else NULL. */
+void transaction_end(struct transaction *self, const char *close, const char *reason);
+
+#endif

@@ -1,0 +1,253 @@
+/*
+ * A worker. The hard part is a change of generation: the pointers are swapped, then every
+ * connection is judged by the new ones, before another event is looked at.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access_log.h"
+#include "channel.h"
+#include "listener.h"
+#include "log.h"
+#include "upstream.h"
+
+struct worker {
+	const struct worker_options *options;
+	struct services services;
+	struct listener *listener;
+	ev_io channel;
+	ev_timer drain_timer;
+};
+
+static bool
+adopt(struct worker *self, const struct generation *generation, char error[TLS_ERROR_MAX])
+{
+	struct services *services = &self->services;
+	struct policy *policy;
+	struct tls_context *tls;
+
+	if (!generation_open(generation, self->options->config, &policy, &tls, error))
+		return false;
+	policy_unref(services->policy);
+	tls_context_unref(services->tls);
+	services->policy = policy;
+	services->tls = tls;
+	services->generation = generation->number;
+	return true;
+}
+
+struct review {
+	uint32_t kept, cut;
+};
+
+static void
+review_connection(struct connection *connection, void *arg)
+{
+	struct review *review = arg;
+
+	if (connection_reauthorise(connection))
+		review->cut++;
+	else
+		review->kept++;
+}
+
+static void
+adopt_message(struct worker *self, const struct channel_message *message)
+{
+	struct generation generation = {.number = message->generation};
+	struct channel_message answer = {
+	    .type = CHANNEL_ADOPTED, .generation = message->generation};
+	struct review review = {0, 0};
+	char error[TLS_ERROR_MAX] = "";
+
+	for (int i = 0; i < GENERATION_FILES; i++)
+		generation.files[i] = message->fds[i];
+	if (adopt(self, &generation, error))
+		listener_each(self->listener, review_connection, &review);
+	for (int i = 0; i < GENERATION_FILES; i++)
+		if (generation.files[i] >= 0)
+			close(generation.files[i]);
+	answer.kept = review.kept;
+	answer.cut = review.cut;
+	(void)snprintf(answer.text, sizeof answer.text, "%s", error);
+	if (!channel_send(self->options->channel, &answer))
+		log_error("cannot answer the supervisor: %s", strerror(errno));
+}
+
+static void
+on_drained(void *arg)
+{
+	struct worker *self = arg;
+	ev_break(self->services.loop, EVBREAK_ALL);
+}
+
+static void
+drain_connection(struct connection *connection, void *arg)
+{
+	(void)arg;
+	connection_drain(connection);
+}
+
+static void
+close_connection(struct connection *connection, void *arg)
+{
+	(void)arg;
+	connection_close(connection, CLOSE_DRAIN_TIMEOUT);
+}
+
+static void
+on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *self = timer->data;
+
+	(void)events;
+	log_warning(
+	    "drain timeout: %zu connections are closed", listener_connection_count(self->listener));
+	listener_each(self->listener, close_connection, NULL);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Announced long enough: take no more connections, and leave when the last has ended. */
+static void
+start_draining(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	listener_close(self->listener);
+	services->draining = true;
+	listener_each(self->listener, drain_connection, NULL);
+	if (listener_connection_count(self->listener) == 0) {
+		ev_break(services->loop, EVBREAK_ALL);
+		return;
+	}
+	listener_on_empty(self->listener, on_drained, self);
+	ev_set_cb(&self->drain_timer, on_drain_timeout);
+	ev_timer_set(&self->drain_timer, services->config->drain_timeout, 0.);
+	ev_timer_start(services->loop, &self->drain_timer);
+}
+
+static void
+on_announced(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	start_draining(timer->data);
+}
+
+static void
+announce_drain(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	if (services->announcing)
+		return;
+	services->announcing = true;
+	ev_timer_init(&self->drain_timer, on_announced, services->config->drain_announce, 0.);
+	self->drain_timer.data = self;
+	ev_timer_start(services->loop, &self->drain_timer);
+}
+
+static void
+on_channel(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *self = io->data;
+	struct channel_message message;
+
+	(void)events;
+	switch (channel_receive(io->fd, &message)) {
+	case CHANNEL_NOTHING:
+		return;
+	case CHANNEL_ENDED:
+		log_error("the supervisor is gone: worker %u ends", self->options->index);
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	case CHANNEL_RECEIVED:
+		break;
+	}
+	switch (message.type) {
+	case CHANNEL_ADOPT:
+		adopt_message(self, &message);
+		break;
+	case CHANNEL_REOPEN:
+		access_log_reopen(self->services.access_log, message.fds[0]);
+		break;
+	case CHANNEL_DRAIN:
+		announce_drain(self);
+		break;
+	case CHANNEL_ADOPTED:
+		break;
+	}
+}
+
+static bool
+set_up(struct worker *self)
+{
+	const struct worker_options *options = self->options;
+	struct services *services = &self->services;
+	char error[TLS_ERROR_MAX];
+
+	services->loop = ev_loop_new(EVFLAG_NOENV);
+	if (services->loop == NULL) {
+		log_error("worker %u has no event loop", options->index);
+		return false;
+	}
+	services->config = options->config;
+	services->worker = options->index;
+	services->metrics = options->metrics;
+	services->quota = options->quota;
+	services->io = tls_io_new();
+	services->piece = buffer_alloc(TLS_PIECE_MAX + 1);
+	services->access_log =
+	    access_log_new(services->loop, options->access_log, options->metrics, options->index);
+	services->upstream =
+	    upstream_new(services->loop, options->config, options->metrics, options->index);
+	if (!adopt(self, options->generation, error)) {
+		log_error("worker %u: %s", options->index, error);
+		return false;
+	}
+	json_object_seed(0); /* opens a file, which it cannot later */
+	self->listener = listener_new(services, options->sockets);
+	ev_io_init(&self->channel, on_channel, options->channel, EV_READ);
+	self->channel.data = self;
+	ev_io_start(services->loop, &self->channel);
+	return true;
+}
+
+static void
+tear_down(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	listener_each(self->listener, close_connection, NULL);
+	listener_free(self->listener);
+	upstream_free(services->upstream);
+	access_log_free(services->access_log);
+	policy_unref(services->policy);
+	tls_context_unref(services->tls);
+	tls_io_free(services->io);
+	free(services->piece);
+	ev_loop_destroy(services->loop);
+}
+
+int
+worker_run(const struct worker_options *options)
+{
+	struct worker self = {.options = options};
+	struct channel_message ready = {
+	    .type = CHANNEL_ADOPTED, .generation = options->generation->number};
+
+	if (!set_up(&self) || !sandbox_enter(options->user))
+		return EXIT_FAILURE;
+	listener_start(self.listener);
+	if (!channel_send(options->channel, &ready))
+		return EXIT_FAILURE;
+	ev_run(self.services.loop, 0);
+	tear_down(&self);
+	return EXIT_SUCCESS;
+}
