@@ -344,6 +344,30 @@ test_a_forged_image_with_extreme_numbers_answers_safely(void **state)
 	free(image.bytes);
 }
 
+/* Without its NUL an exception cannot be read, and nobody knows what it excepted. */
+static void
+test_a_product_with_a_damaged_exception_covers_nothing(void **state)
+{
+	(void)state;
+	static const char except[] = "/core/internal/";
+	char error[POLICY_ERROR_MAX];
+	struct image image = new_image();
+	unsigned char *found = memmem(image.bytes, image.len, except, sizeof except);
+	assert_non_null(found);
+	for (int damaged = 0; damaged < 2; damaged++) {
+		found[strlen(except)] = damaged ? 'x' : '\0';
+		policy_image_seal(image.bytes, image.len);
+		struct policy *policy = try_open(image.bytes, image.len, error);
+		assert_non_null(policy);
+		struct policy_caller caller = policy_find_caller(policy, "CN=acme");
+		enum policy_verdict verdict =
+		    policy_decide_download(policy, &caller, "/core/x", 7, at("2026-06-01")).verdict;
+		assert_int_equal(verdict, damaged ? POLICY_NOT_LICENSED : POLICY_ALLOW);
+		policy_unref(policy);
+	}
+	free(image.bytes);
+}
+
 static void
 test_other_files_are_refused(void **state)
 {
@@ -380,6 +404,7 @@ main(void)
 	    cmocka_unit_test(test_a_forged_image_with_one_byte_changed_answers_safely),
 	    cmocka_unit_test(test_a_forged_image_with_many_bytes_changed_answers_safely),
 	    cmocka_unit_test(test_a_forged_image_with_extreme_numbers_answers_safely),
+	    cmocka_unit_test(test_a_product_with_a_damaged_exception_covers_nothing),
 	    cmocka_unit_test(test_other_files_are_refused),
 	};
 	return cmocka_run_group_tests_name("policy_image", tests, NULL, NULL);
