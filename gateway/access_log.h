@@ -33,7 +33,7 @@ struct access_record {
 	const char *range;
 	unsigned status; /* 0: none was sent */
 	const char *reason;
-	uint64_t bytes_in, bytes_out; /* of bodies */
+	uint64_t bytes_in, bytes_out; /* heads and bodies, before TLS */
 	double started, duration_ms;
 	const char *store;
 	double store_ms;

@@ -301,11 +301,15 @@ cut_reason(enum close_reason reason)
 	}
 }
 
+static void enter(struct connection *self);
+static void leave(struct connection *self);
+
 void
 connection_close(struct connection *self, enum close_reason reason)
 {
 	if (self->state == CONN_CLOSED)
 		return;
+	enter(self);
 	if (!self->received && (reason == CLOSE_PEER_TRUNCATED || reason == CLOSE_PEER_RESET))
 		reason = CLOSE_PROBED;
 	log_close(self, reason);
@@ -325,6 +329,7 @@ connection_close(struct connection *self, enum close_reason reason)
 	ev_timer_stop(self->services->loop, &self->throttle);
 	close(self->fd);
 	self->fd = -1;
+	leave(self);
 }
 
 static void

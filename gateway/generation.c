@@ -86,7 +86,7 @@ map_file(int fd, struct mapped *mapped)
 		mapped->bytes = "";
 		return true;
 	}
-	void *bytes = mmap(NULL, mapped->len, PROT_READ, MAP_SHARED, fd, 0);
+	void *bytes = mmap(NULL, mapped->len, PROT_READ, MAP_PRIVATE, fd, 0);
 	mapped->bytes = bytes == MAP_FAILED ? NULL : bytes;
 	return mapped->bytes != NULL;
 }

@@ -233,6 +233,17 @@ check_connection(const struct http_head *head, int minor, struct request *reques
 	return accepted;
 }
 
+/* 1*DIGIT; the range is written anew, so leading zeros do no harm. */
+static bool
+parse_position(struct http_span digits, unsigned long long *number)
+{
+	while (digits.len > 1 && digits.bytes[0] == '0') {
+		digits.bytes++;
+		digits.len--;
+	}
+	return http_span_number(digits, number);
+}
+
 /* Range (RFC 9110, 14.2): one range of bytes; a list or anything odd is ignored, as if absent. */
 static struct request_range
 parse_range(struct http_span value)
@@ -250,15 +261,15 @@ parse_range(struct http_span value)
 	struct http_span last = {dash + 1, spec.len - first.len - 1};
 	if (first.len == 0) {
 		range.form = RANGE_SUFFIX;
-		return http_span_number(last, &range.last) ? range : none;
+		return parse_position(last, &range.last) ? range : none;
 	}
-	if (!http_span_number(first, &range.first))
+	if (!parse_position(first, &range.first))
 		return none;
 	range.form = RANGE_FROM;
 	if (last.len == 0)
 		return range;
 	range.form = RANGE_FROM_TO;
-	return http_span_number(last, &range.last) && range.last >= range.first ? range : none;
+	return parse_position(last, &range.last) && range.last >= range.first ? range : none;
 }
 
 /* Length of the entity-tag at the start of SPAN (RFC 9110, 8.8.3), 0 when there is none. */

@@ -88,8 +88,6 @@ send_reply(struct transaction *self, struct reply *reply)
 		self->record.reason = problem_name(reply->problem);
 		services_count(self->services, METRIC_REQUESTS_REFUSED, 1);
 	}
-	if (!answer.head_only)
-		self->record.bytes_out = buffer_size(&reply->body);
 	reply_print(reply, &answer, &self->out);
 	reply_fini(reply);
 	self->phase = TX_ANSWER;
@@ -361,6 +359,7 @@ transaction_begin(struct services *services, const struct transaction_peer *peer
 
 	self->wake = wake;
 	self->arg = arg;
+	self->record.bytes_in = len;
 	struct refusal refusal = request_gate_check(&gate, head, len, &self->request);
 	self->closes = !self->request.keeps_alive;
 	remember(self);
@@ -516,7 +515,6 @@ pull_body(struct transaction *self, char *bytes, size_t n, size_t *got)
 	switch (exchange_read(self->exchange, bytes + *got, n - *got, &more)) {
 	case EXCHANGE_OK:
 		*got += more;
-		self->record.bytes_out += more;
 		return TRANSACTION_OK;
 	case EXCHANGE_WAIT:
 		return *got > 0 ? TRANSACTION_OK : TRANSACTION_WAIT;
@@ -532,10 +530,9 @@ pull_body(struct transaction *self, char *bytes, size_t n, size_t *got)
 	return *got > 0 ? TRANSACTION_OK : TRANSACTION_CUT;
 }
 
-enum transaction_status
-transaction_pull(struct transaction *self, char *bytes, size_t n, size_t *got)
+static enum transaction_status
+pull(struct transaction *self, char *bytes, size_t n, size_t *got)
 {
-	*got = 0;
 	if (self->phase == TX_CUT)
 		return TRANSACTION_CUT;
 	if (self->phase != TX_ANSWER)
@@ -550,6 +547,15 @@ transaction_pull(struct transaction *self, char *bytes, size_t n, size_t *got)
 	if (*got == n)
 		return TRANSACTION_OK;
 	return pull_body(self, bytes, n, got);
+}
+
+enum transaction_status
+transaction_pull(struct transaction *self, char *bytes, size_t n, size_t *got)
+{
+	*got = 0;
+	enum transaction_status status = pull(self, bytes, n, got);
+	self->record.bytes_out += *got;
+	return status;
 }
 
 void
