@@ -91,6 +91,7 @@ def tls_context(authority, identity, version=None, alpn=None):
     key = (authority.folder, identity, version, alpn)
     if key not in _contexts:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # a cut must not look like close_notify
         context.load_verify_locations(authority.certificate)
         if identity:
             context.load_cert_chain(identity.cert, identity.key)
