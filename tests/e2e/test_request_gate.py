@@ -216,7 +216,7 @@ BODY_CASES = [
     case("put-without-length", put(""), NO_LENGTH, closes=EITHER),
     case("body-on-get", get(BODY) + "hello", NO_BODY, closes=EITHER),
     case("body-on-head", get(BODY).replace("GET", "HEAD") + "hello", NO_BODY, closes=EITHER),
-    case("request-as-body", get(f"Content-Length: {len(get())}\r\n") + get(), NO_BODY, closes=EITHER),
+    case("get-as-body", get(f"Content-Length: {len(get())}\r\n") + get(), NO_BODY, closes=EITHER),
 ]
 
 CASES = HEAD_CASES + REQUEST_LINE_CASES + PATH_CASES + LENGTH_CASES + BODY_CASES
