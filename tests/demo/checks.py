@@ -1,0 +1,308 @@
+"""What the demo shows, check by check, in the order in which they depend on each other.
+
+A check does one thing as a client would, with curl, and returns what it saw and whether that is as
+it should be. Two of them share state: the session that acme opens before its licence is withdrawn,
+and the download that runs meanwhile. That session is Python's, not curl's, for curl cannot be told
+to wait between two requests on one connection.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import http.client
+import io
+import json
+import pathlib
+import re
+import signal
+import ssl
+import time
+import typing
+import zipfile
+
+import curl
+import stage as stages
+from processes import wait_until
+
+SLOW_RATE = "4M"        # of the download that SIGHUP cuts
+RESUMED_RATE = "16M"    # of the download that is interrupted half-way
+MIB = 1 << 20
+SESSION_SECONDS = 20
+CUT_SECONDS = 10
+PROGRAM_BYTES = 6000    # of a real program, hidden in a snapshot
+
+COMPONENTS = [{"version": "7.1.0-rc1", "name": "step-plus"},
+              {"version": "10.3.1", "name": "step-core"}]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    good: bool
+    text: str
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    what: str
+    expected: str
+    run: typing.Callable[[], Seen]
+
+
+def snapshot(**extra):
+    return {"system": "prod-1", "components": COMPONENTS, "format": "thin-snapshot/1", **extra}
+
+
+def canonical_snapshot():
+    """What the store must hold of snapshot(): sorted, without a byte of white space."""
+    value = snapshot(components=sorted(COMPONENTS, key=lambda component: component["name"]))
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+class Checks:
+    def __init__(self, stage):
+        self._stage = stage
+        self._session = None
+        self._running = None
+
+    def all(self):
+        return [Check(*line) for line in (
+            ("acme downloads a licensed file of 1 GiB",
+             "200, SHA-256 as in store", self.licensed_download),
+            ("acme's download is interrupted and resumed",
+             "206, SHA-256 as in store", self.resumed_download),
+            ("acme asks for step-plus, without a licence",
+             "403 not-licensed", self.unlicensed_download),
+            ("globex's certificate on acme's step-core",
+             "403 not-licensed", self.other_customer),
+            ("globex's certificate on its own step-plus",
+             "200, SHA-256 as in store", self.own_product),
+            ("a caller without a certificate",
+             "TLS refused, no answer", self.no_certificate),
+            ("plain HTTP on the same port",
+             "no answer", self.plain_http),
+            ("acme saves a snapshot",
+             "201, canonical, for acme", self.snapshot_saved),
+            ("a snapshot with a program in an extra key",
+             "422, nothing stored", self.snapshot_with_program),
+            ("a zip file in place of a snapshot",
+             "422, nothing stored", self.snapshot_zip),
+            ("acme opens a session and downloads",
+             "200, SHA-256 as in store", self.session_before),
+            ("SIGHUP withdraws acme's step-core licence",
+             "live on all, 1 cut", self.withdraw),
+            ("acme's session, on the same connection",
+             "403 not-licensed", self.session_after),
+            ("acme's download that ran meanwhile",
+             "cut, not complete", self.running_cut),
+            ("health check of a load balancer",
+             "200 ok", self.healthy),
+            ("health check after SIGTERM, during the drain",
+             "503 draining", self.draining),
+            ("the gateway after its drain",
+             "exit code 0", self.drained),
+        )]
+
+    def close(self):
+        """Ends what a failed check may have left behind."""
+        if self._session is not None:
+            self._session.close()
+        if self._running is not None:
+            curl.finish(self._running)
+
+    # ---- downloads ----------------------------------------------------------------------------
+
+    def _get(self, who, path, *options):
+        return curl.ask(*self._stage.credentials(who), *options, self._stage.url(path))
+
+    def _download(self, who, path):
+        began = time.monotonic()
+        answer = self._get(who, path)
+        seconds = time.monotonic() - began
+        same = answer.sha256 == self._stage.sha256(path)
+        return Seen(answer.status == 200 and answer.exit_code == 0 and same,
+                    f"{answer.status}, {'same' if same else 'other'} {answer.sha256[:8]}.., "
+                    f"{answer.size / MIB:,.0f} MiB, {seconds:.1f} s", answer.error)
+
+    def licensed_download(self):
+        return self._download("acme", stages.IMAGE)
+
+    def own_product(self):
+        return self._download("globex", stages.PLUS)
+
+    def resumed_download(self):
+        part = self._stage.folder / "patch.part"
+        kept = self._interrupted_download(stages.PATCH, part)
+        answer = self._get("acme", stages.PATCH, "--continue-at", "-", "--output", str(part))
+        digest = hashlib.sha256(part.read_bytes()).hexdigest()
+        same = digest == self._stage.sha256(stages.PATCH)
+        interrupted = 0 < kept < stages.SIZES[stages.PATCH]
+        return Seen(interrupted and answer.status == 206 and answer.exit_code == 0 and same,
+                    f"{answer.status} from {kept:,}, {'same' if same else 'other'} {digest[:8]}..",
+                    answer.error)
+
+    def _interrupted_download(self, path, part):
+        """Downloads PATH into the file PART and kills curl half-way; returns the bytes kept."""
+        half = stages.SIZES[path] // 2
+        process = self._slow_download(path, part, RESUMED_RATE)
+        try:
+            wait_until(lambda: part.stat().st_size >= half, "half of a download")
+        finally:
+            curl.finish(process)
+        return part.stat().st_size
+
+    def _slow_download(self, path, part, rate):
+        part.touch()
+        with (self._stage.folder / "curl.log").open("ab") as log:
+            return curl.start(*self._stage.credentials("acme"), "--limit-rate", rate, "--output",
+                              str(part), self._stage.url(path), stderr=log)
+
+    # ---- refusals -----------------------------------------------------------------------------
+
+    def _refused(self, who, path):
+        before = len(self._stage.store_requests())
+        answer = self._get(who, path)
+        asked = self._stage.store_requests()[before:]
+        return Seen(answer.status == 403 and answer.word() == "not-licensed" and not asked,
+                    f"{answer.status} {answer.word()}, {self._store_was(asked)}",
+                    f"{answer.error}\n{asked!r}")
+
+    @staticmethod
+    def _store_was(asked):
+        return "store was asked" if asked else "store not asked"
+
+    def unlicensed_download(self):
+        return self._refused("acme", stages.PLUS)
+
+    def other_customer(self):
+        return self._refused("globex", stages.PATCH)
+
+    def no_certificate(self):
+        answer = self._get(None, stages.PATCH)
+        alert = re.search(r"alert ([a-z ]+)", answer.error)
+        return Seen(answer.exit_code != 0 and answer.status == 0 and not answer.body
+                    and alert is not None and alert[1] == "certificate required",
+                    f"alert: {alert[1]}" if alert else f"status {answer.status}", answer.error)
+
+    def plain_http(self):
+        answer = curl.ask(f"http://{stages.HOST}:{self._stage.port}{stages.PATCH}")
+        return Seen(answer.exit_code != 0 and answer.status == 0 and not answer.body,
+                    f"status {answer.status:03}, {answer.size} B, "
+                    f"curl ends with {answer.exit_code}", answer.error)
+
+    # ---- snapshots ----------------------------------------------------------------------------
+
+    def _upload(self, body):
+        """Puts BODY as acme's snapshot prod-1; the answer, and the files that are new."""
+        file = self._stage.folder / "upload"
+        file.write_bytes(body)
+        before = self._stage.snapshots()
+        answer = self._get("acme", "/snapshots/prod-1", "--request", "PUT", "--header",
+                           "Content-Type: application/json", "--data-binary", f"@{file}")
+        after = self._stage.snapshots()
+        return answer, {path: text for path, text in after.items() if before.get(path) != text}
+
+    def snapshot_saved(self):
+        answer, stored = self._upload(json.dumps(snapshot(), indent=4).encode())
+        text = canonical_snapshot()
+        digest = hashlib.sha256(text).hexdigest()
+        good = stored == {f"/snapshots/acme/prod-1/{digest}.json": text}
+        path = next(iter(stored), "-")
+        return Seen(answer.status == 201 and good,
+                    f"{answer.status}, {path[1:].replace(digest, digest[:4] + '..')}",
+                    f"{answer.error}\n{answer.body!r}\n{stored!r}")
+
+    def _upload_refused(self, body):
+        before = len(self._stage.store_requests())
+        answer, stored = self._upload(body)
+        asked = self._stage.store_requests()[before:]
+        return Seen(answer.status == 422 and answer.word() == "snapshot-invalid"
+                    and not stored and not asked,
+                    f"{answer.status} {answer.word()}, {self._store_was(asked)}",
+                    f"{answer.error}\n{answer.body!r}\n{stored!r}")
+
+    def snapshot_with_program(self):
+        program = stages.MIRRORGATE.read_bytes()[:PROGRAM_BYTES]
+        payload = base64.b64encode(program).decode()
+        return self._upload_refused(json.dumps(snapshot(payload=payload)).encode())
+
+    def snapshot_zip(self):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("snapshot.json", json.dumps(snapshot()))
+            archive.write(pathlib.Path(__file__), "program.py")
+        return self._upload_refused(file.getvalue())
+
+    # ---- a licence withdrawn in the middle of a session -----------------------------------------
+
+    def session_before(self):
+        context = ssl.create_default_context(cafile=self._stage.ca / "ca.crt")
+        context.load_cert_chain(self._stage.ca / "acme.crt", self._stage.ca / "acme.key")
+        self._session = http.client.HTTPSConnection(
+            stages.HOST, self._stage.port, context=context, timeout=SESSION_SECONDS)
+        self._session.connect()
+        self._session.auto_open = False  # a second connection would be another session
+        status, body = self._session_get(stages.PATCH)
+        same = hashlib.sha256(body).hexdigest() == self._stage.sha256(stages.PATCH)
+        return Seen(status == 200 and same,
+                    f"{status}, {'same' if same else 'other'}, from port {self._session_port()}")
+
+    def _session_get(self, path):
+        self._session.request("GET", path)
+        response = self._session.getresponse()
+        return response.status, response.read()
+
+    def _session_port(self):
+        return self._session.sock.getsockname()[1]
+
+    def withdraw(self):
+        part = self._stage.folder / "image.part"
+        self._running = self._slow_download(stages.IMAGE, part, SLOW_RATE)
+        wait_until(lambda: part.stat().st_size > 0, "the start of a download")
+        start = len(self._stage.gateway.lines())
+        self._stage.write_policy(2, [stages.LICENCE_DOCS])
+        self._stage.gateway.signal(signal.SIGHUP)
+        line = self._stage.wait_generation(start)
+        return Seen(line["number"] == "2" and line["live"] == line["workers"]
+                    and line["cut"] == "1", line["text"])
+
+    def session_after(self):
+        port = self._session_port()
+        status, body = self._session_get(stages.PATCH)
+        reason = json.loads(body)["type"].rpartition(":")[2]
+        return Seen(status == 403 and reason == "not-licensed",
+                    f"{status} {reason}, from port {port}")
+
+    def running_cut(self):
+        code = self._running.wait(timeout=CUT_SECONDS)
+        size = (self._stage.folder / "image.part").stat().st_size
+        return Seen(code != 0 and size < stages.IMAGE_BYTES,
+                    f"{size:,} B, curl ends with {code}")
+
+    # ---- the end ------------------------------------------------------------------------------
+
+    def _health(self):
+        return self._get("probe", "/healthz")
+
+    def healthy(self):
+        answer = self._health()
+        return Seen(answer.status == 200 and answer.body == b"ok\n",
+                    f"{answer.status} {answer.word()}", answer.error)
+
+    def draining(self):
+        self._stage.gateway.signal(signal.SIGTERM)
+        answers = []
+
+        def changed():
+            answers.append(self._health())
+            return answers[-1].status != 200
+
+        wait_until(changed, "another answer of the health check")
+        answer = answers[-1]
+        return Seen(answer.status == 503 and answer.body == b"draining\n",
+                    f"{answer.status} {answer.word()}", answer.error)
+
+    def drained(self):
+        code = self._stage.gateway.wait_exit()
+        return Seen(code == 0, f"exit code {code}",
+                    "\n".join(self._stage.gateway.lines()[-5:]))
