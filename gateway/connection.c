@@ -87,7 +87,9 @@ struct connection {
 	double blocked_since; /* 0: not blocked; when the client last stopped taking bytes */
 	double progress_at;   /* when it last took some */
 	double slow_time;     /* seconds blocked in this window */
-	uint64_t slow_bytes;  /* sent in this window */
+	uint64_t slow_bytes;  /* given to the socket in this window */
+	size_t window_queued; /* bytes on their way when the window began */
+	size_t last_queued;   /* and when they were looked at last */
 	size_t lingered;
 };
 
@@ -183,7 +185,9 @@ connection_update_watchers(struct connection *self)
 	bool pending = self->tls != NULL && tls_stream_has_pending(self->tls);
 
 	set_watcher(self, &self->reader, wants_to_read(self));
-	set_watcher(self, &self->writer, pending || self->wait_writable);
+	/* Whoever is blocked waits for on_writable(), though a later flush may have sent the rest.
+	 */
+	set_watcher(self, &self->writer, pending || self->blocked_since != 0);
 }
 
 /* ---- the end ---- */
@@ -567,6 +571,7 @@ start_answer(struct connection *self)
 	self->complete = false;
 	self->slow_time = 0;
 	self->slow_bytes = 0;
+	self->window_queued = 0;
 	connection_set_state(self, CONN_ANSWER);
 }
 
@@ -668,6 +673,7 @@ set_blocked(struct connection *self)
 	if (self->blocked_since != 0)
 		return;
 	self->blocked_since = self->progress_at = loop_now(self);
+	self->last_queued = tls_stream_queued(self->tls);
 	transaction_pause(self->transaction);
 	double send = self->services->config->timeouts.send;
 	restart_timer(self, send < slow_check_seconds ? send : slow_check_seconds);
@@ -687,19 +693,21 @@ set_unblocked(struct connection *self)
 }
 
 /* True when the client takes less than min_rate, averaged over the window while it is what
- * everybody waits for. */
+ * everybody waits for. What the kernel still holds has not been taken. */
 static bool
-is_too_slow(struct connection *self)
+is_too_slow(struct connection *self, size_t queued)
 {
 	double waited = self->slow_time + loop_now(self) - self->blocked_since;
+	double taken = (double)self->slow_bytes + (double)self->window_queued - (double)queued;
 	double rate = (double)self->services->config->timeouts.min_rate;
 
 	if (waited < rate_window)
 		return false;
-	if ((double)self->slow_bytes < rate * waited)
+	if (taken < rate * waited)
 		return true;
 	self->slow_time = -(loop_now(self) - self->blocked_since);
 	self->slow_bytes = 0;
+	self->window_queued = queued;
 	return false;
 }
 
@@ -730,6 +738,16 @@ on_throttle_over(struct ev_loop *loop, ev_timer *timer, int events)
 		transaction_resume(self->transaction);
 	run(self);
 	leave(self);
+}
+
+/* Lets other connections have their turn, then goes on. The store may have nothing left to
+ * wake us with, so a timer does. */
+static void
+take_turns(struct connection *self)
+{
+	self->throttled = true;
+	ev_timer_set(&self->throttle, 0., 0.);
+	ev_timer_start(self->services->loop, &self->throttle);
 }
 
 /* How much of an answer may be sent now: what the socket takes, within the customer's rate. 0 when
@@ -829,9 +847,13 @@ step_answer(struct connection *self)
 		return false;
 	if (self->blocked_since != 0)
 		set_unblocked(self);
-	for (int i = 0; i < PIECES_PER_TURN && !self->complete; i++)
-		if (!send_piece(self))
-			break;
+	int pieces = 0;
+	while (pieces < PIECES_PER_TURN && !self->complete && send_piece(self))
+		pieces++;
+	if (pieces == PIECES_PER_TURN) {
+		take_turns(self);
+		return false;
+	}
 	if (self->state != CONN_ANSWER || !self->complete || !flush(self))
 		return false;
 	return finish_answer(self);
@@ -933,9 +955,13 @@ check_slow_client(struct connection *self)
 {
 	if (self->blocked_since == 0)
 		return;
+	size_t queued = tls_stream_queued(self->tls);
+	if (queued < self->last_queued)
+		self->progress_at = loop_now(self);
+	self->last_queued = queued;
 	if (loop_now(self) - self->progress_at >= self->services->config->timeouts.send)
 		connection_close(self, CLOSE_SEND_TIMEOUT);
-	else if (is_too_slow(self))
+	else if (is_too_slow(self, queued))
 		connection_close(self, CLOSE_TOO_SLOW);
 }
 

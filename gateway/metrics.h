@@ -24,7 +24,7 @@
 	X(HANDSHAKES_REFUSED, "counter", "handshakes_refused_total", "TLS handshakes refused")     \
 	X(REQUESTS, "counter", "requests_total", "Requests answered")                              \
 	X(REQUESTS_REFUSED, "counter", "requests_refused_total", "Requests refused")               \
-	X(BYTES_SENT, "counter", "sent_bytes_total", "Bytes of answers sent to clients")                 \
+	X(BYTES_SENT, "counter", "sent_bytes_total", "Bytes of answers sent to clients")           \
 	X(SNAPSHOTS_STORED, "counter", "snapshots_stored_total", "Snapshots confirmed by a store") \
 	X(STORE_CONNECTS, "counter", "store_connects_total", "Connections opened to stores")       \
 	X(STORE_REUSES, "counter", "store_reuses_total", "Requests on a kept-alive connection")    \

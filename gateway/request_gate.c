@@ -90,10 +90,8 @@ check_request_line(const char *line, size_t len, struct request *request, int *m
 		request->method = METHOD_HEAD;
 	else if (http_span_is(request->method_text, "PUT"))
 		request->method = METHOD_PUT;
-	else if (http_span_is(request->method_text, "CONNECT") ||
-	         http_span_is(request->method_text, "TRACE"))
-		return refuse_and_close(
-		    PROBLEM_METHOD_NOT_ALLOWED, "CONNECT and TRACE are never allowed");
+	else if (http_span_is(request->method_text, "CONNECT"))
+		return refuse_and_close(PROBLEM_METHOD_NOT_ALLOWED, "CONNECT is never allowed");
 	return accepted;
 }
 
@@ -405,6 +403,7 @@ request_gate_check(
 	bool repeated = false;
 	request->content_type = single_value(&head, "Content-Type", &repeated);
 	request->content_digest = single_value(&head, "Content-Digest", &repeated);
+	request->has_content_encoding = http_message_find(&head, "Content-Encoding", NULL) != NULL;
 	if (repeated)
 		return refuse(PROBLEM_MALFORMED_REQUEST, "A header that may come once is repeated");
 	read_conditions(&head, request);

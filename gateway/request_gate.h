@@ -34,6 +34,7 @@ struct request {
 	unsigned long long content_length; /* 0 when there is no body */
 	bool has_content_length;
 	struct http_span content_type, content_digest; /* bytes NULL when absent */
+	bool has_content_encoding;
 	struct request_range range;
 	struct http_span if_range;      /* one strong entity tag or a date, checked */
 	struct http_span if_none_match; /* entity tags or "*", checked */

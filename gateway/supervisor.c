@@ -72,16 +72,40 @@ open_access_log(const struct config *config)
 
 /* ---- generations ---- */
 
-static struct generation *
-build_generation(const struct config *config, uint64_t number, const struct generation *previous)
+static void
+log_problems(struct problems *problems)
 {
-	struct problems *problems = problems_new();
-	struct generation *generation = generation_build(config, number, previous, problems);
-
 	for (size_t i = 0; i < problems_count(problems); i++)
 		log_error("%s", problems_text(problems, i));
+}
+
+/* The first generation; NULL after logging every problem. */
+static struct generation *
+build_first_generation(const struct config *config)
+{
+	struct problems *problems = problems_new();
+	struct generation *generation = generation_build(config, 1, NULL, problems);
+
+	log_problems(problems);
 	problems_free(problems);
 	return generation;
+}
+
+/* The one after the generation in force; NULL after logging every problem, and all that an
+ * operator needs in one line. */
+static struct generation *
+build_next_generation(const struct config *config, const struct generation *current)
+{
+	struct problems *problems = problems_new();
+	struct generation *next = generation_build(config, current->number + 1, current, problems);
+
+	log_problems(problems);
+	if (next == NULL)
+		log_error("reload refused, generation %llu stays in force: %s (problem 1 of %zu)",
+		    (unsigned long long)current->number, problems_text(problems, 0),
+		    problems_count(problems));
+	problems_free(problems);
+	return next;
 }
 
 /* Prints the line of a generation that every running worker has adopted. */
@@ -134,11 +158,8 @@ on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 	if (self->draining)
 		return;
 	notify_reloading();
-	struct generation *next =
-	    build_generation(self->config, self->generation->number + 1, self->generation);
+	struct generation *next = build_next_generation(self->config, self->generation);
 	if (next == NULL) {
-		log_error("reload refused, generation %llu stays in force",
-		    (unsigned long long)self->generation->number);
 		notify_ready();
 		return;
 	}
@@ -416,7 +437,7 @@ set_up(struct supervisor *self, const struct config *config)
 	if (!sandbox_find_user(config->user, &self->user))
 		return false;
 	sandbox_raise_file_limit();
-	self->generation = build_generation(config, 1, NULL);
+	self->generation = build_first_generation(config);
 	if (self->generation == NULL)
 		return false;
 	self->access_log = open_access_log(config);
@@ -479,7 +500,7 @@ int
 supervisor_check(const struct config *config)
 {
 	struct sandbox_user user;
-	struct generation *generation = build_generation(config, 1, NULL);
+	struct generation *generation = build_first_generation(config);
 	bool good = sandbox_find_user(config->user, &user) && generation != NULL;
 
 	generation_free(generation);

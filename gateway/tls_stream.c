@@ -383,6 +383,16 @@ tls_stream_room(const struct tls_stream *self)
 	return room < notsent_room ? room : notsent_room;
 }
 
+size_t
+tls_stream_queued(const struct tls_stream *self)
+{
+	int unacknowledged;
+
+	if (ioctl(self->fd, SIOCOUTQ, &unacknowledged) != 0 || unacknowledged < 0)
+		unacknowledged = 0;
+	return buffer_size(&self->pending) + (size_t)unacknowledged;
+}
+
 const struct identity *
 tls_stream_identity(const struct tls_stream *self)
 {

@@ -76,6 +76,9 @@ bool tls_stream_has_pending(const struct tls_stream *self); /* ciphertext waits 
  * asks the kernel, so ask once a piece. */
 size_t tls_stream_room(const struct tls_stream *self);
 
+/* Bytes on their way to the client: here, or in the kernel and not yet acknowledged. */
+size_t tls_stream_queued(const struct tls_stream *self);
+
 /* Verifies the client's certificate again, by the rules of CONTEXT. NULL, or why not. */
 const char *tls_stream_verify_again(struct tls_stream *self, struct tls_context *context);
 

@@ -226,9 +226,9 @@ begin_snapshot(struct transaction *self)
 		refuse_because(self, PROBLEM_LENGTH_REQUIRED, "An upload needs a Content-Length");
 		return;
 	}
-	if (!is_json(self->request.content_type)) {
+	if (!is_json(self->request.content_type) || self->request.has_content_encoding) {
 		refuse_because(self, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
-		    "A snapshot's Content-Type is application/json");
+		    "A snapshot's Content-Type is application/json, without Content-Encoding");
 		return;
 	}
 	if (self->request.content_length > config->snapshot_max_bytes) {
