@@ -325,9 +325,11 @@ def test_another_host_is_misdirected(named_gate, store, host):
     "method", ["PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "MKCOL"]
 )
 def test_other_methods_on_an_artifact_are_not_allowed(gate, store, method):
-    with gate.connect() as connection, store.untouched():
-        response = connection.request(method, CORE, body=b"" if method in ("PUT", "POST") else None)
-        refusal(response, 405, "method-not-allowed")
+    body = b"" if method in ("PUT", "POST") else None
+    with gate.connect() as connection:
+        with store.untouched():
+            response = connection.request(method, CORE, body=body)
+            refusal(response, 405, "method-not-allowed")
         assert {word.strip() for word in response.header("Allow").split(",")} == {"GET", "HEAD"}
         assert connection.get(SMALL).status == 200, "a clean refusal keeps the connection"
 

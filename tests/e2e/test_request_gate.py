@@ -269,7 +269,6 @@ def check_ended(connection, delivery):
         get("X-Anything: goes\r\n"),
         get("X-Empty:\r\n"),
         get("X-No-Space:b\r\n"),
-        get("X-Tab: a\tb\r\n"),
         get("connection: keep-alive\r\n"),
         f"GET {SMALL} HTTP/1.1\r\nhost: {SERVER_NAME}\r\n\r\n",
         f"GET {SMALL} HTTP/1.1\r\nHOST: {SERVER_NAME}:443\r\n\r\n",

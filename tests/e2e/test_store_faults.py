@@ -181,16 +181,30 @@ def test_a_get_is_tried_once_more_when_a_kept_connection_died(dying):
     assert len(store.received(start)) == 2
 
 
-def test_a_put_is_not_tried_again_when_a_kept_connection_died(dying):
+def test_a_put_never_goes_over_a_kept_connection(dying):
     [store] = dying.stores
     body = b'{"format":"thin-snapshot/1","system":"prod-1","components":[]}'
     with dying.connect() as connection:
         assert connection.get(SMALL).status == 200
         start = store.mark()
         fields = [("Content-Type", "application/json")]
-        refused_with(connection.request("PUT", "/snapshots/prod-1", fields, body), BAD, DOWN)
+        assert connection.request("PUT", "/snapshots/prod-1", fields, body).status == 201
     assert heads_of(store, start, b"PUT /snapshots/acme/prod-1/") == 1
-    assert store.snapshots() == {}
+    assert len(store.snapshots()) == 1
+
+
+def test_a_put_is_not_tried_again(lab):
+    def script(connection, number):
+        store.read_head(connection)
+        connection.close()
+
+    store = lab.scripted(script)
+    gate = lab.gateway(store)
+    body = b'{"format":"thin-snapshot/1","system":"prod-1","components":[]}'
+    with gate.connect() as connection:
+        fields = [("Content-Type", "application/json")]
+        refused_with(connection.request("PUT", "/snapshots/prod-1", fields, body), BAD, DOWN)
+    assert (store.accepted, len(store.heads)) == (1, 1)
 
 
 def test_a_get_is_not_tried_a_third_time(lab):

@@ -226,7 +226,8 @@ class Connection:
         except ConnectionResetError:
             self.end = "reset"
         except ssl.SSLError as error:
-            self.end = f"alert: {error.reason}"
+            cut = error.reason == "UNEXPECTED_EOF_WHILE_READING"
+            self.end = "eof" if cut else f"alert: {error.reason}"
         return False
 
     def read_some(self, size):
