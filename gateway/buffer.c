@@ -79,9 +79,12 @@ buffer_printf(struct buffer *self, const char *format, ...)
 	int len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	assert(len >= 0);
+	if (len == 0)
+		goto end_again;
 	(void)vsnprintf(buffer_reserve(self, (size_t)len + 1), (size_t)len + 1, format, again);
-	va_end(again);
 	self->end += (size_t)len;
+end_again:
+	va_end(again);
 }
 
 void

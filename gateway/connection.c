@@ -316,7 +316,8 @@ connection_close(struct connection *self, enum close_reason reason)
 	enter(self);
 	if (!self->received && (reason == CLOSE_PEER_TRUNCATED || reason == CLOSE_PEER_RESET))
 		reason = CLOSE_PROBED;
-	log_close(self, reason);
+	if (reason != CLOSE_HANDSHAKE_REFUSED) /* logged when it was refused */
+		log_close(self, reason);
 	if (reason == CLOSE_PROBED)
 		services_count(self->services, METRIC_CONNECTIONS_PROBED, 1);
 	else if (self->state == CONN_HANDSHAKE)
@@ -524,6 +525,7 @@ step_handshake(struct connection *self)
 		return false;
 	}
 	if (status != TLS_OK) { /* let the alert reach the client */
+		log_close(self, CLOSE_HANDSHAKE_REFUSED);
 		log_refused_handshake(self, CLOSE_HANDSHAKE_REFUSED);
 		say_goodbye(self, CLOSE_HANDSHAKE_REFUSED);
 		return true;
@@ -635,6 +637,29 @@ step_read_head(struct connection *self)
 	return true;
 }
 
+/* True when an upload comes in below min_rate, averaged over the window. */
+static bool
+body_is_too_slow(struct connection *self)
+{
+	double waited = loop_now(self) - self->body_started;
+	double rate = (double)self->services->config->timeouts.min_rate;
+
+	if (waited < rate_window)
+		return false;
+	if ((double)self->body_bytes < rate * waited)
+		return true;
+	self->body_started = loop_now(self);
+	self->body_bytes = 0;
+	return false;
+}
+
+static void
+body_timed_out(struct connection *self)
+{
+	transaction_body_timed_out(self->transaction);
+	start_answer(self);
+}
+
 static bool
 step_read_body(struct connection *self)
 {
@@ -657,6 +682,10 @@ step_read_body(struct connection *self)
 	}
 	restart_timer(self, state_timeout(self));
 	self->body_bytes += n;
+	if (body_is_too_slow(self)) {
+		body_timed_out(self);
+		return true;
+	}
 	transaction_push_body(self->transaction, buffer_bytes(&self->in), n);
 	buffer_consume(&self->in, n);
 	if (transaction_body_wanted(self->transaction) == 0)
@@ -999,8 +1028,7 @@ on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 		request_timed_out(self);
 		break;
 	case CONN_READ_BODY:
-		transaction_body_timed_out(self->transaction);
-		start_answer(self);
+		body_timed_out(self);
 		run(self);
 		break;
 	case CONN_ANSWER:

@@ -87,7 +87,8 @@ fail(struct exchange *self, enum problem problem, const char *why)
 {
 	if (self->defect == NULL)
 		self->defect = why;
-	log_warning("%s while %s store %s", why, doing[self->phase], self->store_name);
+	if (self->phase != EXCHANGE_CONNECTING) /* that was logged, for each server */
+		log_warning("%s while %s store %s", why, doing[self->phase], self->store_name);
 	services_count(self->services, METRIC_STORE_FAILURES, 1);
 	drop_connection(self);
 	self->events->on_failed(self->arg, problem, why);

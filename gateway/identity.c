@@ -83,7 +83,7 @@ check_extensions(X509 *leaf)
 		return "an extension cannot be read";
 	if (X509_get_version(leaf) != X509_VERSION_3)
 		return "the certificate is not version 3";
-	if (X509_check_ca(leaf) != 0)
+	if ((flags & EXFLAG_CA) != 0 || X509_check_ca(leaf) != 0)
 		return "the certificate is a CA's";
 	if ((flags & EXFLAG_PROXY) != 0)
 		return "the certificate is a proxy certificate";
@@ -103,9 +103,12 @@ read_serial(const X509 *leaf, char text[IDENTITY_SERIAL_MAX + 1])
 	const unsigned char *bytes = ASN1_STRING_get0_data(serial);
 	int len = ASN1_STRING_length(serial);
 
-	text[0] = '\0';
-	for (int i = 0; i < len && i < IDENTITY_SERIAL_MAX / 2; i++)
-		(void)snprintf(text + 2 * i, 3, "%02X", bytes[i]);
+	char *at = text;
+	if (ASN1_STRING_type(serial) == V_ASN1_NEG_INTEGER)
+		*at++ = '-';
+	*at = '\0';
+	for (int i = 0; i < len && i < IDENTITY_SERIAL_MAX / 2 - 1; i++, at += 2)
+		(void)snprintf(at, 3, "%02X", bytes[i]);
 }
 
 const char *

@@ -79,11 +79,14 @@ mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
+/* What a key is made of; kept apart, so that a customer never shares a key with an address. */
+enum key_kind { KEY_V4 = 1, KEY_V6, KEY_TEXT };
+
 static struct quota_key
-key_of(const struct quota *self, const void *bytes, size_t len)
+key_of(const struct quota *self, enum key_kind kind, const void *bytes, size_t len)
 {
 	const unsigned char *at = bytes;
-	uint64_t hash = mix(self->seed ^ len);
+	uint64_t hash = mix(mix(self->seed ^ len) ^ (uint64_t)kind);
 
 	while (len > 0) {
 		uint64_t word = 0;
@@ -103,19 +106,19 @@ quota_address_key(const struct quota *self, const struct sockaddr *address)
 		struct sockaddr_in6 v6;
 		memcpy(&v6, address, sizeof v6);
 		return IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)
-		           ? key_of(self, v6.sin6_addr.s6_addr + 12, 4)
-		           : key_of(self, v6.sin6_addr.s6_addr, 8);
+		           ? key_of(self, KEY_V4, v6.sin6_addr.s6_addr + 12, 4)
+		           : key_of(self, KEY_V6, v6.sin6_addr.s6_addr, 8);
 	}
 	struct sockaddr_in v4;
 	assert(address->sa_family == AF_INET);
 	memcpy(&v4, address, sizeof v4);
-	return key_of(self, &v4.sin_addr, 4);
+	return key_of(self, KEY_V4, &v4.sin_addr, 4);
 }
 
 struct quota_key
 quota_text_key(const struct quota *self, const char *text)
 {
-	return key_of(self, text, strlen(text));
+	return key_of(self, KEY_TEXT, text, strlen(text));
 }
 
 static size_t
@@ -250,7 +253,8 @@ quota_bytes_allowed(
 	double ahead = due > now ? (double)(due - now) : 0;
 
 	assert(rate > 0);
-	if (ahead >= (double)burst_ns) {
+	/* Half the burst must be free, or every grant would be a crumb. */
+	if (ahead > (double)burst_ns / 2) {
 		*delay = (ahead - (double)burst_ns / 2) / 1e9;
 		return 0;
 	}
@@ -292,11 +296,11 @@ quota_snapshot_take(struct quota *self, struct quota_key key, uint32_t limit, ti
 }
 
 void
-quota_snapshot_return(struct quota *self, struct quota_key key, time_t now)
+quota_snapshot_return(struct quota *self, struct quota_key key, uint32_t limit, time_t now)
 {
 	struct shared *shared = self->shared;
 
-	if (atomic_load(&shared->snapshots_day) != now / 86400)
+	if (limit == 0 || atomic_load(&shared->snapshots_day) != now / 86400)
 		return;
 	for (unsigned row = 0; row < ROWS; row++) {
 		_Atomic uint32_t *count = &shared->snapshots.cells[row][cell(key, row)];

@@ -59,6 +59,7 @@ void quota_bytes_charge(struct quota *self, struct quota_key key, uint64_t rate,
 
 /* Counts one snapshot of KEY on the UTC day of NOW; false when LIMIT (0: none) is reached. */
 bool quota_snapshot_take(struct quota *self, struct quota_key key, uint32_t limit, time_t now);
-void quota_snapshot_return(struct quota *self, struct quota_key key, time_t now);
+/* Takes one back that was counted under the same LIMIT. */
+void quota_snapshot_return(struct quota *self, struct quota_key key, uint32_t limit, time_t now);
 
 #endif

@@ -4,11 +4,15 @@
  */
 #include "request_gate.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "../policy/path.h"
 #include "http_date.h"
+
+enum { HOST_MAX = 255 }; /* bytes of a host name (RFC 1035, 2.3.4) */
 
 static const struct refusal accepted = {PROBLEM_NONE, NULL, false};
 
@@ -147,34 +151,44 @@ is_host_character(char c)
 	       c == '-' || c == '.' || c == '_';
 }
 
+/* Length of "[IPv6 address]" at the start of HOST (RFC 3986, 3.2.2), 0 when there is none. */
+static size_t
+ipv6_length(struct http_span host)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	const char *end = memchr(host.bytes, ']', host.len);
+	size_t len = end != NULL ? (size_t)(end - host.bytes) - 1 : 0;
+
+	if (len == 0 || len >= sizeof text)
+		return 0;
+	memcpy(text, host.bytes + 1, len);
+	text[len] = '\0';
+	return inet_pton(AF_INET6, text, &address) == 1 ? len + 2 : 0;
+}
+
 /* Host = uri-host [":" port] (RFC 9110, 7.2): a name, an IPv4 or a bracketed IPv6 address.
  * Returns the length of the host part, 0 when malformed. */
 static size_t
 host_length(struct http_span host)
 {
-	size_t i = 0;
+	size_t len = 0;
 
-	if (host.len > 0 && host.bytes[0] == '[') {
-		for (i = 1; i < host.len && strchr("0123456789abcdefABCDEF:.", host.bytes[i]); i++)
-			;
-		if (i < 4 || i == host.len || host.bytes[i] != ']')
-			return 0;
-		i++;
-	} else {
-		while (i < host.len && is_host_character(host.bytes[i]))
-			i++;
-	}
-	size_t name_len = i;
-	if (name_len == 0 || name_len > 255)
+	if (host.len > 0 && host.bytes[0] == '[')
+		len = ipv6_length(host);
+	else
+		while (len < host.len && is_host_character(host.bytes[len]))
+			len++;
+	if (len == 0 || len > HOST_MAX)
 		return 0;
-	if (i == host.len)
-		return name_len;
-	struct http_span port = {host.bytes + i + 1, host.len - i - 1};
+	if (len == host.len)
+		return len;
+	struct http_span port = {host.bytes + len + 1, host.len - len - 1};
 	unsigned long long number;
-	if (host.bytes[i] != ':' || !http_span_number(port, &number) || number < 1 ||
-	    number > 65535)
+	if (host.bytes[len] != ':' || !http_span_number(port, &number) || number < 1 ||
+	    number > UINT16_MAX)
 		return 0;
-	return name_len;
+	return len;
 }
 
 static struct refusal
@@ -296,10 +310,14 @@ is_entity_tag_list(struct http_span span)
 		span.len -= len;
 		if (span.len == 0)
 			return true;
+		bool comma = false;
 		while (span.len > 0 && (*span.bytes == ' ' || *span.bytes == ',')) {
+			comma = comma || *span.bytes == ',';
 			span.bytes++;
 			span.len--;
 		}
+		if (!comma)
+			return false;
 	}
 }
 
@@ -405,7 +423,8 @@ request_gate_check(
 	request->content_digest = single_value(&head, "Content-Digest", &repeated);
 	request->has_content_encoding = http_message_find(&head, "Content-Encoding", NULL) != NULL;
 	if (repeated)
-		return refuse(PROBLEM_MALFORMED_REQUEST, "A header that may come once is repeated");
+		return refuse_and_close(
+		    PROBLEM_MALFORMED_REQUEST, "A header that may come once is repeated");
 	read_conditions(&head, request);
 	return accepted;
 }

@@ -123,6 +123,14 @@ check_status(const struct http_head *head, const struct request *request, struct
 	return check_content_range(range->value, &request->range, response->content_length);
 }
 
+/* Content-Range belongs to 206 and 416 only (RFC 9110, 14.4). */
+static bool
+may_pass(const char *name, const struct response *response)
+{
+	return strcmp(name, "Content-Range") != 0 || response->status == 206 ||
+	       response->status == 416;
+}
+
 static const char *
 collect_passed(const struct http_head *head, struct response *response)
 {
@@ -130,7 +138,7 @@ collect_passed(const struct http_head *head, struct response *response)
 	for (size_t i = 0; i < sizeof passed_names / sizeof *passed_names; i++) {
 		size_t count;
 		const struct http_field *field = http_message_find(head, passed_names[i], &count);
-		if (count == 0)
+		if (count == 0 || !may_pass(passed_names[i], response))
 			continue;
 		if (count > 1)
 			return "a field that may come once is repeated";

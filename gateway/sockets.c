@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,20 @@ find_passed(const struct sockaddr_storage *address, socklen_t address_len)
 	return -1;
 }
 
+/* Each worker gets a descriptor of its own; systemd passes sockets in blocking mode. */
+static int
+take_passed(int passed)
+{
+	int fd = fcntl(passed, F_DUPFD_CLOEXEC, 0);
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 static bool
 open_listen(struct sockets *self, size_t index)
 {
@@ -88,7 +103,7 @@ open_listen(struct sockets *self, size_t index)
 	char text[64];
 
 	for (unsigned w = 0; w < self->workers; w++) {
-		int fd = passed >= 0 ? dup(passed) : bind_one(listen_on, &address);
+		int fd = passed >= 0 ? take_passed(passed) : bind_one(listen_on, &address);
 		if (fd < 0) {
 			log_error("cannot listen on %s: %s", listen_on->text, strerror(errno));
 			return false;

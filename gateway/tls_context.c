@@ -14,7 +14,7 @@
 
 #include "buffer.h"
 
-enum { SECURITY_LEVEL = 2, SESSIONS_MAX = 20000 };
+enum { SESSIONS_MAX = 20000 };
 
 static const char default_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:!aNULL:!eNULL";
 static const char high_ciphers[] = "HIGH:!aNULL:!kRSA:!PSK:!SRP";
@@ -159,7 +159,7 @@ set_protocol(struct tls_context *self, const struct tls_options *options)
 {
 	SSL_CTX *ssl = self->ssl;
 
-	SSL_CTX_set_security_level(ssl, SECURITY_LEVEL);
+	SSL_CTX_set_security_level(ssl, TLS_SECURITY_LEVEL);
 	if (SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_cipher_list(ssl, options->high_ciphers ? high_ciphers : default_ciphers) !=

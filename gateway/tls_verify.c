@@ -66,7 +66,11 @@ load_cas(struct tls_verify *self, const struct tls_pem *pem, char error[TLS_ERRO
 			set_error(error, pem->name, "certificate %d is not a CA's", i + 1);
 			return false;
 		}
-		if (X509_cmp_current_time(X509_get0_notAfter(ca)) < 0) {
+		if (X509_cmp_current_time(X509_get0_notBefore(ca)) >= 0) {
+			set_error(error, pem->name, "CA certificate %d is not valid yet", i + 1);
+			return false;
+		}
+		if (X509_cmp_current_time(X509_get0_notAfter(ca)) <= 0) {
 			set_error(error, pem->name, "CA certificate %d has expired", i + 1);
 			return false;
 		}
@@ -76,30 +80,74 @@ load_cas(struct tls_verify *self, const struct tls_pem *pem, char error[TLS_ERRO
 	return true;
 }
 
-/* The CA that issued CRL and whose key verifies it, or NULL. */
-static X509 *
-crl_issuer(const struct tls_verify *self, X509_CRL *crl)
+/* True when CRL is CA's: by name, by key, and by what the key may be used for. */
+static bool
+crl_is_of(X509_CRL *crl, X509 *ca)
 {
-	for (int i = 0; i < sk_X509_num(self->cas); i++) {
-		X509 *ca = sk_X509_value(self->cas, i);
-		if (X509_NAME_cmp(X509_get_subject_name(ca), X509_CRL_get_issuer(crl)) == 0 &&
-		    X509_CRL_verify(crl, X509_get0_pubkey(ca)) == 1)
-			return ca;
-	}
-	return NULL;
+	bool may_sign = (X509_get_extension_flags(ca) & EXFLAG_KUSAGE) == 0 ||
+	                (X509_get_key_usage(ca) & KU_CRL_SIGN) != 0;
+
+	return may_sign &&
+	       X509_NAME_cmp(X509_get_subject_name(ca), X509_CRL_get_issuer(crl)) == 0 &&
+	       X509_CRL_verify(crl, X509_get0_pubkey(ca)) == 1;
 }
 
 static bool
-crl_has_unknown_critical(const X509_CRL *crl)
+crl_has_issuer(const struct tls_verify *self, X509_CRL *crl)
 {
-	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
-		X509_EXTENSION *ext = X509_CRL_get_ext(crl, i);
-		int nid = OBJ_obj2nid(X509_EXTENSION_get_object(ext));
-		if (X509_EXTENSION_get_critical(ext) && nid != NID_authority_key_identifier &&
-		    nid != NID_crl_number)
+	for (int i = 0; i < sk_X509_num(self->cas); i++)
+		if (crl_is_of(crl, sk_X509_value(self->cas, i)))
 			return true;
+	return false;
+}
+
+static bool
+is_unknown_critical(X509_EXTENSION *ext)
+{
+	switch (OBJ_obj2nid(X509_EXTENSION_get_object(ext))) {
+	case NID_authority_key_identifier:
+	case NID_crl_number:
+	case NID_crl_reason:
+	case NID_invalidity_date:
+		return false;
+	default:
+		return X509_EXTENSION_get_critical(ext) == 1;
+	}
+}
+
+/* Also looks at the extensions of each entry: OpenSSL would refuse every client because of one. */
+static bool
+crl_has_unknown_critical(X509_CRL *crl)
+{
+	STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(crl);
+
+	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++)
+		if (is_unknown_critical(X509_CRL_get_ext(crl, i)))
+			return true;
+	for (int i = 0; i < sk_X509_REVOKED_num(entries); i++) {
+		const X509_REVOKED *entry = sk_X509_REVOKED_value(entries, i);
+		for (int k = 0; k < X509_REVOKED_get_ext_count(entry); k++)
+			if (is_unknown_critical(X509_REVOKED_get_ext(entry, k)))
+				return true;
 	}
 	return false;
+}
+
+/* CRLs are held to SHA-256 as certificates are; OpenSSL's security level does not look at them. */
+static bool
+crl_digest_is_weak(const X509_CRL *crl)
+{
+	int digest = NID_undef;
+
+	return OBJ_find_sigid_algs(X509_CRL_get_signature_nid(crl), &digest, NULL) != 1 ||
+	       (digest != NID_sha256 && digest != NID_sha384 && digest != NID_sha512);
+}
+
+static time_t
+asn1_seconds(const ASN1_TIME *when)
+{
+	struct tm tm;
+	return ASN1_TIME_to_tm(when, &tm) == 1 ? timegm(&tm) : 0;
 }
 
 /* Returns NULL, or why CRL cannot be relied on now. */
@@ -108,26 +156,23 @@ crl_defect(const struct tls_verify *self, X509_CRL *crl)
 {
 	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
 
-	if (crl_issuer(self, crl) == NULL)
+	if (!crl_has_issuer(self, crl))
 		return "is not signed by any of the client CAs";
+	if (crl_digest_is_weak(crl))
+		return "is signed with a digest weaker than SHA-256";
 	if (crl_has_unknown_critical(crl))
 		return "has a critical extension that is not known";
 	if (X509_CRL_get_ext_by_NID(crl, NID_crl_number, -1) < 0)
 		return "has no CRL number";
-	if (X509_cmp_current_time(X509_CRL_get0_lastUpdate(crl)) > 0)
+	if (X509_cmp_current_time(X509_CRL_get0_lastUpdate(crl)) >= 0)
 		return "is not valid yet";
 	if (next == NULL)
 		return "does not say when it expires";
+	if (asn1_seconds(next) <= 0 || X509_cmp_current_time(next) == 0)
+		return "has an expiry time that cannot be read";
 	if (X509_cmp_current_time(next) < 0)
 		return "has expired";
 	return NULL;
-}
-
-static time_t
-asn1_seconds(const ASN1_TIME *when)
-{
-	struct tm tm;
-	return ASN1_TIME_to_tm(when, &tm) == 1 ? timegm(&tm) : 0;
 }
 
 static bool
@@ -156,7 +201,7 @@ every_ca_has_crl(
 		X509 *ca = sk_X509_value(self->cas, i);
 		bool found = false;
 		for (int k = 0; k < sk_X509_CRL_num(crls); k++)
-			if (crl_issuer(self, sk_X509_CRL_value(crls, k)) == ca)
+			if (crl_is_of(sk_X509_CRL_value(crls, k), ca))
 				found = true;
 		if (!found) {
 			set_error(error, file, "there is no CRL of client CA %d", i + 1);
@@ -207,6 +252,7 @@ tls_verify_new(
 	X509_STORE_set_purpose(self->store, X509_PURPOSE_SSL_CLIENT);
 	X509_STORE_set_depth(self->store, TLS_VERIFY_DEPTH);
 	X509_STORE_set_flags(self->store, X509_V_FLAG_X509_STRICT);
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(self->store), TLS_SECURITY_LEVEL);
 	if (!load_cas(self, client_ca, error))
 		goto free_self;
 	if (crl->bytes != NULL && !load_crls(self, crl, error))

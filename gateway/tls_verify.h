@@ -14,7 +14,7 @@
 
 #include "identity.h"
 
-enum { TLS_ERROR_MAX = 512, TLS_VERIFY_DEPTH = 4 };
+enum { TLS_ERROR_MAX = 512, TLS_VERIFY_DEPTH = 4, TLS_SECURITY_LEVEL = 2 };
 
 struct tls_verify;
 

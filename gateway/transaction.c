@@ -258,7 +258,8 @@ give_snapshot_back(struct transaction *self)
 {
 	if (self->snapshot_counted)
 		quota_snapshot_return(self->services->quota,
-		    quota_text_key(self->services->quota, self->peer->caller->customer), now(self));
+		    quota_text_key(self->services->quota, self->peer->caller->customer),
+		    self->peer->caller->snapshots_per_day, now(self));
 	self->snapshot_counted = false;
 }
 

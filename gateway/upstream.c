@@ -83,7 +83,7 @@ static void
 mark_failed(struct server *server, const char *what)
 {
 	if (!server->failed)
-		log_warning("store %s: %s", server->store->name, what);
+		log_warning("%s while connecting to store %s", what, server->store->name);
 	server->failed = true;
 	schedule_check(server, recheck_delay);
 }
@@ -98,7 +98,7 @@ on_checked(void *arg, bool up)
 	if (up)
 		mark_up(server);
 	else
-		mark_failed(server, "the check failed");
+		mark_failed(server, "check failed");
 	if (server->upstream->config->probe != NULL)
 		schedule_check(server, up ? probe_interval : recheck_delay);
 }
@@ -291,7 +291,7 @@ static void
 on_connect_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop, (void)events;
-	connect_failed(timer->data, "timeout while connecting");
+	connect_failed(timer->data, "timeout");
 }
 
 static void

@@ -151,7 +151,7 @@ def test_identity_escapes_as_rfc_4514_says(world):
     ],
 )
 def test_identity_says_why_a_certificate_would_be_refused(world, name, rdns, options):
-    forged = world.authority.forge(name, rdns=rdns, **options)
+    forged = world.authority.forge(f"odd-{name}", rdns=rdns, **options)
     done = mirrorgate("identity", str(forged.cert))
     assert done.returncode == 1
     assert done.stderr.strip()

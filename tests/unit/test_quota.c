@@ -382,7 +382,7 @@ test_a_snapshot_that_failed_is_given_back(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		assert_true(quota_snapshot_take(quota, key("a"), 1, noon));
-		quota_snapshot_return(quota, key("a"), noon);
+		quota_snapshot_return(quota, key("a"), 1, noon);
 	}
 	assert_true(quota_snapshot_take(quota, key("a"), 1, noon));
 	assert_false(quota_snapshot_take(quota, key("a"), 1, noon));
@@ -394,7 +394,7 @@ test_a_snapshot_of_yesterday_is_not_given_back_today(void **state)
 	(void)state;
 	assert_true(quota_snapshot_take(quota, key("a"), 1, noon));
 	assert_true(quota_snapshot_take(quota, key("a"), 1, noon + day));
-	quota_snapshot_return(quota, key("a"), noon);
+	quota_snapshot_return(quota, key("a"), 1, noon);
 	assert_false(quota_snapshot_take(quota, key("a"), 1, noon + day));
 }
 
