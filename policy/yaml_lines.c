@@ -157,9 +157,11 @@ on_end(struct yaml_lines *self)
 {
 	const struct open *open = innermost(self);
 	struct node *node = node_at(self, open->node);
-	const uint32_t *first = (const uint32_t *)self->pending.elements + open->first_pending;
+	const uint32_t *first = self->pending.elements; /* NULL when nothing was ever pending */
 	size_t count = self->pending.len - open->first_pending;
-	node->first_child = append(&self->children, count > 0 ? first : NULL, count, sizeof *first);
+	if (count > 0)
+		first += open->first_pending;
+	node->first_child = append(&self->children, first, count, sizeof *first);
 	node->child_count = (uint32_t)count;
 	self->pending.len = open->first_pending;
 	self->open.len--;

@@ -118,6 +118,7 @@ test_the_smallest_policy_has_a_serial_and_nothing_else(void **state)
 	assert_good("serial: 0\n");
 	assert_good("serial: 9223372036854775807\n");
 	assert_problems("products: []\n", "p:1: missing key `serial`\n");
+	assert_problems("{}\n", "p:1: missing key `serial`\n");
 	assert_problems("serial: 9223372036854775808\n",
 	    "p:1: `serial` must be a whole number, not \"9223372036854775808\"\n");
 	assert_problems("serial: 1.5\n", "p:1: `serial` must be a whole number, not \"1.5\"\n");
