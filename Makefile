@@ -1,8 +1,9 @@
 # mirrorgate: build, test, install. `make help` lists the targets.
 #
 # One set of rules serves every configuration: CONFIG picks the flags and BUILD the folder
-# (release: build, asan: build/asan, coverage: build/coverage). A target that needs another
-# configuration calls make again. Sources are found by wildcard, so a new file needs no edit here.
+# (release: build, asan: build/asan, coverage: build/coverage, fuzz: build/fuzz). A target that
+# needs another configuration calls make again. Sources are found by wildcard, so a new file needs
+# no edit here.
 
 VERSION := 0.1.0
 CONFIG ?= release
@@ -20,7 +21,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-print-directory
 # Goals that install packages and call make again come one after the other.
-ifneq ($(filter demo run test asan coverage lint,$(MAKECMDGOALS)),)
+ifneq ($(filter demo run test asan coverage fuzz lint,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
@@ -52,12 +53,18 @@ LDFLAGS_asan := $(SANITIZERS)
 CFLAGS_coverage := -O0 --coverage -fprofile-update=atomic
 LDFLAGS_coverage := --coverage
 
+# Needs clang, which takes assert(!"text") for a mistake. fuzzer-no-link: libFuzzer itself is
+# linked into the fuzz programs only.
+CFLAGS_fuzz := -O1 -fno-omit-frame-pointer -Wno-string-conversion \
+	-fsanitize=fuzzer-no-link $(SANITIZERS)
+LDFLAGS_fuzz := $(SANITIZERS)
+
 # Assigned at once, so that the compiler is asked only once; what the caller's CFLAGS says comes last.
 BUILD_CFLAGS := $(COMMON_CFLAGS) $(CFLAGS_$(CONFIG)) $(CPPFLAGS) $(CFLAGS)
 BUILD_LDFLAGS := $(COMMON_LDFLAGS) $(LDFLAGS_$(CONFIG)) $(LDFLAGS)
 
-ifeq ($(filter release asan coverage,$(CONFIG)),)
-$(error CONFIG is release, asan or coverage, not "$(CONFIG)")
+ifeq ($(filter release asan coverage fuzz,$(CONFIG)),)
+$(error CONFIG is release, asan, coverage or fuzz, not "$(CONFIG)")
 endif
 
 # ---- sources and programs -------------------------------------------------------------------
@@ -67,14 +74,18 @@ POLICY_SOURCES := $(wildcard policy/*.c)
 STUB_SOURCES := $(wildcard upstream-stub/*.c)
 UNIT_TESTS := $(wildcard tests/unit/test_*.c)
 UNIT_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/unit/*.c))
-HEADERS := $(wildcard gateway/*.h policy/*.h upstream-stub/*.h tests/unit/*.h)
-SOURCES := $(GATEWAY_SOURCES) $(POLICY_SOURCES) $(STUB_SOURCES) $(UNIT_TESTS) $(UNIT_HELPERS)
+FUZZ_TARGETS := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_HELPERS := $(filter-out $(FUZZ_TARGETS),$(wildcard tests/fuzz/*.c))
+HEADERS := $(wildcard gateway/*.h policy/*.h upstream-stub/*.h tests/unit/*.h tests/fuzz/*.h)
+SOURCES := $(GATEWAY_SOURCES) $(POLICY_SOURCES) $(STUB_SOURCES) $(UNIT_TESTS) $(UNIT_HELPERS) \
+	$(FUZZ_TARGETS) $(FUZZ_HELPERS)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 GATEWAY_LIB := $(BUILD)/libgateway.a
 POLICY_LIB := $(BUILD)/libpolicy.a
 PROGRAMS := $(addprefix $(BUILD)/,mirrorgate mirrorgate-policy upstream-stub)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_TESTS))
+FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_TARGETS))
 
 POLICY_LIBS := -lcyaml -lyaml -lcdb
 GATEWAY_LIBS := $(POLICY_LIBS) -lssl -lcrypto -lev -lhttp_parser -ljansson -lseccomp -lm
@@ -92,6 +103,11 @@ $(BUILD)/upstream-stub: LDLIBS = $(STUB_LIBS)
 $(BUILD)/unit/%: $(OBJ)/tests/unit/%.o $(call objects,$(UNIT_HELPERS)) $(GATEWAY_LIB) $(POLICY_LIB)
 	$(link)
 $(BUILD)/unit/%: LDLIBS = -lcmocka $(GATEWAY_LIBS)
+# policy_questions.c says why mmap() is wrapped.
+$(FUZZ_PROGRAMS): $(BUILD)/%: $(OBJ)/tests/fuzz/%.o $(call objects,$(FUZZ_HELPERS)) \
+		$(GATEWAY_LIB) $(POLICY_LIB)
+	$(link)
+$(FUZZ_PROGRAMS): LDLIBS = -fsanitize=fuzzer -Wl,--wrap=mmap,--wrap=munmap $(GATEWAY_LIBS)
 $(PROGRAMS):
 	$(link)
 
@@ -162,6 +178,19 @@ coverage: ## the same suite, then a report of the lines and branches it reached
 # TESTS names what pytest runs, e.g. make check TESTS=tests/e2e/test_gate.py
 check: all $(UNIT_PROGRAMS) ## build and run the tests; installs nothing
 	@tests/run --build $(BUILD) $(TESTS)
+
+# ---- fuzzing --------------------------------------------------------------------------------
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz fuzz-run
+fuzz: ## hostile inputs for every parser, FUZZ_SECONDS=60 each; fails on any finding
+	@packaging/install-deps build demo fuzz
+	@$(MAKE) CONFIG=fuzz BUILD=$(BUILD)/fuzz CC=clang fuzz-run
+
+# FUZZ names some targets, e.g. make fuzz FUZZ='path subject'
+fuzz-run: $(FUZZ_PROGRAMS) $(BUILD)/mirrorgate-policy
+	@tests/fuzz/make_seeds --build $(BUILD)
+	@tests/fuzz/run --build $(BUILD) --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 # ---- lint -----------------------------------------------------------------------------------
 
