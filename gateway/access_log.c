@@ -2,12 +2,16 @@
  * is lost is counted. */
 #include "access_log.h"
 
+#include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +19,10 @@
 #include "json_writer.h"
 #include "log.h"
 
-enum { FLUSH_BYTES = 32 * 1024 };
+enum {
+	FLUSH_BYTES = 32 * 1024,
+	WAITING_MAX_BYTES = 1024 * 1024, /* for a reader that stalls */
+};
 
 static const ev_tstamp flush_delay = 0.1;
 
@@ -73,6 +80,15 @@ access_log_new_request_id(struct access_log *self, char id[ACCESS_REQUEST_ID_LEN
 }
 
 static void
+schedule_flush(struct access_log *self)
+{
+	if (ev_is_active(&self->timer))
+		return;
+	ev_timer_set(&self->timer, flush_delay, 0.);
+	ev_timer_start(self->loop, &self->timer);
+}
+
+static void
 print_time(struct buffer *out, double when)
 {
 	time_t seconds = (time_t)when;
@@ -108,6 +124,10 @@ access_log_write(struct access_log *self, const struct access_record *r)
 {
 	struct buffer *out = &self->lines;
 
+	if (buffer_size(out) > WAITING_MAX_BYTES) {
+		metrics_add(self->metrics, self->worker, METRIC_LOG_LINES_LOST, 1);
+		return;
+	}
 	buffer_append(out, "{", 1);
 	print_time(out, r->started);
 	json_writer_member(out, "request_id", r->request_id);
@@ -140,33 +160,61 @@ access_log_write(struct access_log *self, const struct access_record *r)
 	self->line_count++;
 	if (buffer_size(out) >= FLUSH_BYTES)
 		access_log_flush(self);
-	else if (!ev_is_active(&self->timer)) {
-		ev_timer_set(&self->timer, flush_delay, 0.);
-		ev_timer_start(self->loop, &self->timer);
-	}
+	else
+		schedule_flush(self);
+}
+
+/* Writes without waiting. A socket cannot be reopened as non-blocking, so it is asked each time. */
+static ssize_t
+write_some(int fd, const char *bytes, size_t n)
+{
+	ssize_t sent = send(fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return sent < 0 && errno == ENOTSOCK ? write(fd, bytes, n) : sent;
+}
+
+/* The log cannot be written: the lines that wait are lost. */
+static void
+lose_lines(struct access_log *self)
+{
+	if (!self->failing)
+		log_error(
+		    "cannot write the access log (%s): lines are being lost", strerror(errno));
+	self->failing = true;
+	metrics_add(self->metrics, self->worker, METRIC_LOG_LINES_LOST, self->line_count);
+	self->line_count = 0;
+	buffer_fini(&self->lines);
 }
 
 void
 access_log_flush(struct access_log *self)
 {
-	bool failed = false;
-
 	ev_timer_stop(self->loop, &self->timer);
-	while (buffer_size(&self->lines) > 0 && !failed) {
-		ssize_t n = write(self->fd, buffer_bytes(&self->lines), buffer_size(&self->lines));
-		if (n > 0)
+	while (buffer_size(&self->lines) > 0) {
+		ssize_t n =
+		    write_some(self->fd, buffer_bytes(&self->lines), buffer_size(&self->lines));
+		if (n > 0) {
 			buffer_consume(&self->lines, (size_t)n);
-		else
-			failed = true;
+		} else if (errno == EAGAIN) {
+			schedule_flush(self);
+			return;
+		} else if (errno != EINTR) {
+			lose_lines(self);
+			return;
+		}
 	}
-	if (failed) {
-		if (!self->failing)
-			log_error("cannot write the access log: lines are being lost");
-		metrics_add(self->metrics, self->worker, METRIC_LOG_LINES_LOST, self->line_count);
-		buffer_fini(&self->lines);
-	}
-	self->failing = failed;
+	self->failing = false;
 	self->line_count = 0;
+}
+
+int
+access_log_standard_output(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 ? fd : STDOUT_FILENO;
 }
 
 void

@@ -2,7 +2,8 @@
  * The access log: one JSON object a line for each request and each refused handshake (design,
  * section 8). Every string that a client chose is escaped; nothing secret is written.
  *
- * Lines are collected and written together, after at most a tenth of a second.
+ * Lines are collected and written together, after at most a tenth of a second. A reader of the
+ * log that stalls or dies never stops the gate: past a limit whole lines are dropped and counted.
  */
 #ifndef GATEWAY_ACCESS_LOG_H
 #define GATEWAY_ACCESS_LOG_H
@@ -44,6 +45,9 @@ struct access_record {
 struct access_log *access_log_new(
     struct ev_loop *loop, int fd, struct metrics *metrics, unsigned worker);
 void access_log_free(struct access_log *self);
+
+/* A descriptor for standard output that never blocks when that is a pipe. */
+int access_log_standard_output(void);
 
 /* Makes a new, unguessable request id. */
 void access_log_new_request_id(struct access_log *self, char id[ACCESS_REQUEST_ID_LEN + 1]);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -75,14 +76,21 @@ channel_receive(int end, struct channel_message *message)
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
 	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
 		count = (unsigned)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		assert(count <= CHANNEL_MAX_FDS);
+		if (count > CHANNEL_MAX_FDS)
+			abort(); /* the kernel wrote past what it was given */
 		memcpy(fds, CMSG_DATA(cmsg), count * sizeof(int));
 	}
 	*message = packet.message;
+	message->text[CHANNEL_TEXT_MAX - 1] = '\0';
 	for (unsigned i = 0; i < CHANNEL_MAX_FDS; i++) {
-		bool present = (packet.present >> i & 1) != 0;
-		assert(!present || used < count);
+		bool present = (packet.present >> i & 1) != 0 && used < count;
 		message->fds[i] = present ? fds[used++] : -1;
 	}
-	return CHANNEL_RECEIVED;
+	bool complete = (header.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == 0 && used == count &&
+	                (unsigned)__builtin_popcount(packet.present) == count;
+	if (complete)
+		return CHANNEL_RECEIVED;
+	for (unsigned i = 0; i < count; i++)
+		close(fds[i]);
+	return CHANNEL_BROKEN;
 }

@@ -33,9 +33,15 @@ bool channel_pair(int ends[2]);
 /* Sends a copy of MESSAGE and of its descriptors, which stay the caller's. */
 bool channel_send(int end, const struct channel_message *message);
 
-enum channel_result { CHANNEL_RECEIVED, CHANNEL_NOTHING, CHANNEL_ENDED };
+enum channel_result {
+	CHANNEL_RECEIVED,
+	CHANNEL_NOTHING,
+	CHANNEL_BROKEN, /* a message that makes no sense, or whose descriptors did not fit */
+	CHANNEL_ENDED,
+};
 
-/* Receives one message without waiting; its descriptors become the caller's. */
+/* Receives one message without waiting; its descriptors become the caller's. Nothing of it is
+ * believed: TEXT is terminated, and a place without a descriptor is -1. */
 enum channel_result channel_receive(int end, struct channel_message *message);
 
 #endif

@@ -24,6 +24,7 @@
 enum {
 	READ_AHEAD_MAX = HTTP_HEAD_MAX + 1, /* bytes of later requests kept while one is served */
 	PIECES_PER_TURN = 4,                /* then other connections have their turn */
+	ANSWERS_PER_TURN = 4,               /* the same, for a client that pipelines */
 	NOTSENT_LOWAT = TLS_PIECE_MAX,      /* bytes; see tls_stream_room() */
 	LINGER_BYTES_MAX = 1024 * 1024,
 };
@@ -59,6 +60,7 @@ struct connection {
 	enum state state;
 	unsigned entered; /* events in progress: memory stays until the last returns */
 	bool running;     /* inside run() */
+	unsigned answers; /* finished in this run() */
 	ev_io reader, writer;
 	ev_timer timer;    /* the state's; one at a time */
 	ev_timer throttle; /* the customer's rate */
@@ -94,6 +96,8 @@ struct connection {
 };
 
 static void run(struct connection *self);
+static void take_turns(struct connection *self);
+static void on_transaction_wake(void *arg);
 
 static double
 loop_now(const struct connection *self)
@@ -155,17 +159,22 @@ connection_set_state(struct connection *self, enum state state)
 	restart_timer(self, state_timeout(self));
 }
 
+/* Nothing is read while output waits: who makes us write must take it. */
 static bool
 wants_to_read(const struct connection *self)
 {
+	if (self->tls != NULL && tls_stream_has_pending(self->tls))
+		return false;
 	switch (self->state) {
 	case CONN_CLOSED:
 	case CONN_CLOSING:
 		return false;
+	case CONN_LINGER:
+		return true;
 	case CONN_ANSWER:
 		return !self->input_over && buffer_size(&self->in) < READ_AHEAD_MAX;
 	default:
-		return !self->input_over || self->state == CONN_LINGER;
+		return !self->input_over;
 	}
 }
 
@@ -305,15 +314,12 @@ cut_reason(enum close_reason reason)
 	}
 }
 
-static void enter(struct connection *self);
-static void leave(struct connection *self);
-
-void
-connection_close(struct connection *self, enum close_reason reason)
+/* Ends it. Its memory goes when the outermost event is over. */
+static void
+close_now(struct connection *self, enum close_reason reason)
 {
 	if (self->state == CONN_CLOSED)
 		return;
-	enter(self);
 	if (!self->received && (reason == CLOSE_PEER_TRUNCATED || reason == CLOSE_PEER_RESET))
 		reason = CLOSE_PROBED;
 	if (reason != CLOSE_HANDSHAKE_REFUSED) /* logged when it was refused */
@@ -334,7 +340,6 @@ connection_close(struct connection *self, enum close_reason reason)
 	ev_timer_stop(self->services->loop, &self->throttle);
 	close(self->fd);
 	self->fd = -1;
-	leave(self);
 }
 
 static void
@@ -381,11 +386,11 @@ step_closing(struct connection *self)
 	case TLS_WANT_WRITE:
 		return false;
 	default:
-		connection_close(self, CLOSE_PEER_RESET);
+		close_now(self, CLOSE_PEER_RESET);
 		return false;
 	}
 	if (self->input_over || shutdown(self->fd, SHUT_WR) != 0) {
-		connection_close(self, self->closing_because);
+		close_now(self, self->closing_because);
 		return false;
 	}
 	buffer_fini(&self->in);
@@ -404,7 +409,7 @@ linger(struct connection *self)
 		return;
 	self->lingered += n > 0 ? (size_t)n : 0;
 	if (n <= 0 || self->lingered > LINGER_BYTES_MAX)
-		connection_close(self, self->closing_because);
+		close_now(self, self->closing_because);
 }
 
 /* ---- admission ---- */
@@ -447,12 +452,15 @@ admit(struct connection *self)
 	        limits->handshakes_per_second_per_address);
 	if (!self->handshake_counted) {
 		services_count(services, METRIC_CONNECTIONS_REFUSED, 1);
-		connection_close(self, CLOSE_LIMIT);
+		close_now(self, CLOSE_LIMIT);
 		return false;
 	}
 	self->tls = tls_stream_new(services->tls, services->io, self->fd);
-	self->peer = (struct transaction_peer){
-	    .address = self->address_text, .tls = self->tls, .caller = &self->caller};
+	self->peer = (struct transaction_peer){.address = self->address_text,
+	    .tls = self->tls,
+	    .caller = &self->caller,
+	    .wake = on_transaction_wake,
+	    .arg = self};
 	connection_set_state(self, CONN_HANDSHAKE);
 	return true;
 }
@@ -468,7 +476,7 @@ step_proxy_header(struct connection *self)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
-		connection_close(self, n == 0 ? CLOSE_PEER_TRUNCATED : CLOSE_PEER_RESET);
+		close_now(self, n == 0 ? CLOSE_PEER_TRUNCATED : CLOSE_PEER_RESET);
 		return false;
 	}
 	self->received = true;
@@ -477,10 +485,10 @@ step_proxy_header(struct connection *self)
 	    proxy_header_read(buffer_bytes(&self->in), buffer_size(&self->in), &used, &address)) {
 	case PROXY_HEADER_INCOMPLETE:
 		if (buffer_size(&self->in) > PROXY_HEADER_MAX)
-			connection_close(self, CLOSE_PROXY_REFUSED);
+			close_now(self, CLOSE_PROXY_REFUSED);
 		return false;
 	case PROXY_HEADER_REFUSED:
-		connection_close(self, CLOSE_PROXY_REFUSED);
+		close_now(self, CLOSE_PROXY_REFUSED);
 		return false;
 	case PROXY_HEADER_COMPLETE:
 		break;
@@ -512,6 +520,14 @@ identify(struct connection *self)
 	self->peer.over_limit = !self->customer_counted;
 }
 
+/* A handshake that a reload overtook was verified by the old rules. */
+static bool
+verify_by_current_rules(struct connection *self)
+{
+	return tls_stream_context(self->tls) == self->services->tls ||
+	       tls_stream_verify_again(self->tls, self->services->tls) == NULL;
+}
+
 static bool
 step_handshake(struct connection *self)
 {
@@ -521,9 +537,11 @@ step_handshake(struct connection *self)
 	if (status == TLS_WANT_READ && flushed != TLS_RESET)
 		return false;
 	if (flushed == TLS_RESET) {
-		connection_close(self, CLOSE_PEER_RESET);
+		close_now(self, CLOSE_PEER_RESET);
 		return false;
 	}
+	if (status == TLS_OK && !verify_by_current_rules(self))
+		status = TLS_REFUSED;
 	if (status != TLS_OK) { /* let the alert reach the client */
 		log_close(self, CLOSE_HANDSHAKE_REFUSED);
 		log_refused_handshake(self, CLOSE_HANDSHAKE_REFUSED);
@@ -559,7 +577,7 @@ fill_input(struct connection *self, size_t max)
 			return true;
 		default:
 			(void)tls_stream_flush(self->tls); /* the alert */
-			connection_close(self, CLOSE_TLS_FAULT);
+			close_now(self, CLOSE_TLS_FAULT);
 			return false;
 		}
 	}
@@ -592,9 +610,9 @@ static void
 begin_transaction(struct connection *self, enum http_scan_result result)
 {
 	if (result == HTTP_SCAN_COMPLETE) {
-		self->transaction =
-		    transaction_begin(self->services, &self->peer, buffer_bytes(&self->in),
-		        self->scan.head_len, self->head_started, on_transaction_wake, self);
+		self->transaction = transaction_begin(self->services, &self->peer,
+		    (struct http_span){buffer_bytes(&self->in), self->scan.head_len},
+		    self->head_started);
 		buffer_consume(&self->in, self->scan.head_len);
 	} else {
 		struct refusal refusal = request_gate_scan_refusal(result, &self->scan);
@@ -628,6 +646,8 @@ step_read_head(struct connection *self)
 	}
 	enum http_scan_result result =
 	    http_scan_head(&self->scan, buffer_bytes(&self->in), buffer_size(&self->in));
+	if (result == HTTP_SCAN_INCOMPLETE && buffer_size(&self->in) > HTTP_HEAD_MAX)
+		result = HTTP_SCAN_FIELDS_TOO_LARGE;
 	if (result == HTTP_SCAN_INCOMPLETE) {
 		if (self->input_over)
 			say_goodbye(self, CLOSE_PEER_DONE);
@@ -669,7 +689,7 @@ step_read_body(struct connection *self)
 	if (buffer_size(&self->in) == 0 && transaction_take_continue(self->transaction))
 		(void)tls_stream_write(self->tls, interim, sizeof interim - 1);
 	if (tls_stream_flush(self->tls) == TLS_RESET) {
-		connection_close(self, CLOSE_PEER_RESET);
+		close_now(self, CLOSE_PEER_RESET);
 		return false;
 	}
 	if (!fill_input(self, 1))
@@ -677,7 +697,7 @@ step_read_body(struct connection *self)
 	size_t n = buffer_size(&self->in) < wanted ? buffer_size(&self->in) : wanted;
 	if (n == 0) {
 		if (self->input_over)
-			connection_close(self, CLOSE_PEER_TRUNCATED);
+			close_now(self, CLOSE_PEER_TRUNCATED);
 		return false;
 	}
 	restart_timer(self, state_timeout(self));
@@ -695,6 +715,15 @@ step_read_body(struct connection *self)
 
 /* ---- the answer ---- */
 
+/* The store is left alone while anything holds the answer up. */
+static void
+update_flow(struct connection *self)
+{
+	if (self->transaction != NULL)
+		transaction_set_paused(
+		    self->transaction, self->blocked_since != 0 || self->throttled);
+}
+
 /* The client takes no more for now: stop the store, and start the client's clock. */
 static void
 set_blocked(struct connection *self)
@@ -703,7 +732,7 @@ set_blocked(struct connection *self)
 		return;
 	self->blocked_since = self->progress_at = loop_now(self);
 	self->last_queued = tls_stream_queued(self->tls);
-	transaction_pause(self->transaction);
+	update_flow(self);
 	double send = self->services->config->timeouts.send;
 	restart_timer(self, send < slow_check_seconds ? send : slow_check_seconds);
 }
@@ -717,8 +746,7 @@ set_unblocked(struct connection *self)
 	self->slow_time += loop_now(self) - self->blocked_since;
 	self->blocked_since = 0;
 	restart_timer(self, 0);
-	if (self->transaction != NULL)
-		transaction_resume(self->transaction);
+	update_flow(self);
 }
 
 /* True when the client takes less than min_rate, averaged over the window while it is what
@@ -751,7 +779,7 @@ flush(struct connection *self)
 	if (status == TLS_WANT_WRITE)
 		set_blocked(self);
 	else
-		connection_close(self, CLOSE_PEER_RESET);
+		close_now(self, CLOSE_PEER_RESET);
 	return false;
 }
 
@@ -763,8 +791,7 @@ on_throttle_over(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop, (void)events;
 	enter(self);
 	self->throttled = false;
-	if (self->transaction != NULL)
-		transaction_resume(self->transaction);
+	update_flow(self);
 	run(self);
 	leave(self);
 }
@@ -804,7 +831,7 @@ allowance(struct connection *self)
 	if (room > 0)
 		return room;
 	self->throttled = true;
-	transaction_pause(self->transaction);
+	update_flow(self);
 	ev_timer_set(&self->throttle, delay, 0.);
 	ev_timer_start(self->services->loop, &self->throttle);
 	return 0;
@@ -826,7 +853,7 @@ send_piece(struct connection *self)
 			quota_bytes_charge(
 			    self->services->quota, self->customer_key, self->caller.rate, got);
 		if (!tls_stream_write(self->tls, self->services->piece, got)) {
-			connection_close(self, CLOSE_INTERNAL);
+			close_now(self, CLOSE_TLS_FAULT);
 			return false;
 		}
 	}
@@ -842,7 +869,7 @@ send_piece(struct connection *self)
 	case TRANSACTION_CUT:
 		break;
 	}
-	connection_close(self, CLOSE_STORE_TRUNCATED);
+	close_now(self, CLOSE_STORE_TRUNCATED);
 	return false;
 }
 
@@ -860,6 +887,7 @@ finish_answer(struct connection *self)
 	set_unblocked(self);
 	end_transaction(self, closes ? close_reason_text(reason) : NULL, NULL);
 	self->complete = false;
+	self->answers++;
 	if (closes)
 		say_goodbye(self, reason);
 	else
@@ -921,12 +949,15 @@ run(struct connection *self)
 	if (self->running)
 		return;
 	self->running = true;
-	while (step(self))
+	self->answers = 0;
+	while (step(self) && self->answers < ANSWERS_PER_TURN)
 		;
 	self->running = false;
+	if (self->answers == ANSWERS_PER_TURN && self->state != CONN_CLOSED)
+		take_turns(self);
 	if (self->state != CONN_CLOSED && self->tls != NULL &&
 	    tls_stream_flush(self->tls) == TLS_RESET)
-		connection_close(self, CLOSE_PEER_RESET);
+		close_now(self, CLOSE_PEER_RESET);
 }
 
 static void
@@ -949,10 +980,10 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 		case TLS_WANT_READ:
 			break;
 		case TLS_EOF:
-			connection_close(self, CLOSE_PEER_TRUNCATED);
+			close_now(self, CLOSE_PEER_TRUNCATED);
 			break;
 		default:
-			connection_close(self, CLOSE_PEER_RESET);
+			close_now(self, CLOSE_PEER_RESET);
 			break;
 		}
 	}
@@ -968,7 +999,7 @@ on_writable(struct ev_loop *loop, ev_io *io, int events)
 	enter(self);
 	self->may_write = true;
 	if (self->tls != NULL && tls_stream_flush(self->tls) == TLS_RESET) {
-		connection_close(self, CLOSE_PEER_RESET);
+		close_now(self, CLOSE_PEER_RESET);
 	} else {
 		self->progress_at = loop_now(self);
 		if (!tls_stream_has_pending(self->tls))
@@ -989,9 +1020,9 @@ check_slow_client(struct connection *self)
 		self->progress_at = loop_now(self);
 	self->last_queued = queued;
 	if (loop_now(self) - self->progress_at >= self->services->config->timeouts.send)
-		connection_close(self, CLOSE_SEND_TIMEOUT);
+		close_now(self, CLOSE_SEND_TIMEOUT);
 	else if (is_too_slow(self, queued))
-		connection_close(self, CLOSE_TOO_SLOW);
+		close_now(self, CLOSE_TOO_SLOW);
 }
 
 static void
@@ -1018,7 +1049,7 @@ on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	switch (self->state) {
 	case CONN_PROXY_HEADER:
 	case CONN_HANDSHAKE:
-		connection_close(self, CLOSE_HANDSHAKE_TIMEOUT);
+		close_now(self, CLOSE_HANDSHAKE_TIMEOUT);
 		break;
 	case CONN_IDLE:
 		say_goodbye(self, CLOSE_IDLE_TIMEOUT);
@@ -1035,10 +1066,10 @@ on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 		check_slow_client(self);
 		break;
 	case CONN_CLOSING:
-		connection_close(self, CLOSE_SEND_TIMEOUT);
+		close_now(self, CLOSE_SEND_TIMEOUT);
 		break;
 	case CONN_LINGER:
-		connection_close(self, self->closing_because);
+		close_now(self, self->closing_because);
 		break;
 	case CONN_CLOSED:
 		break;
@@ -1083,7 +1114,15 @@ connection_start(const struct connection_options *options)
 		(void)admit(self);
 	else if (!config_network_contains(listen->proxy_from, listen->proxy_from_count,
 	             (const struct sockaddr *)&self->address))
-		connection_close(self, CLOSE_PROXY_REFUSED);
+		close_now(self, CLOSE_PROXY_REFUSED);
+	leave(self);
+}
+
+void
+connection_close(struct connection *self, enum close_reason reason)
+{
+	enter(self);
+	close_now(self, reason);
 	leave(self);
 }
 
@@ -1098,27 +1137,36 @@ connection_drain(struct connection *self)
 	leave(self);
 }
 
+/* The caller as the policy in force knows it; false when it is no longer the same one, or may not
+ * go on with what it is doing. */
+static bool
+still_allowed(struct connection *self)
+{
+	struct policy_caller caller =
+	    policy_find_caller(self->services->policy, tls_stream_identity(self->tls)->subject);
+	bool same =
+	    caller.role == self->caller.role && strcmp(caller.customer, self->caller.customer) == 0;
+
+	self->caller = caller;
+	return same && caller.role != POLICY_ROLE_NONE &&
+	       (self->transaction == NULL ||
+	           transaction_redecide(self->transaction, &caller) == PROBLEM_NONE);
+}
+
 bool
 connection_reauthorise(struct connection *self)
 {
-	bool cut = false;
+	bool cut = true;
 
 	if (self->state <= CONN_HANDSHAKE || self->state >= CONN_CLOSING)
 		return false;
 	enter(self);
-	if (tls_stream_verify_again(self->tls, self->services->tls) != NULL) {
-		cut = true;
-		connection_close(self, CLOSE_REVOKED);
-	} else {
-		self->caller = policy_find_caller(
-		    self->services->policy, tls_stream_identity(self->tls)->subject);
-		if (self->caller.role == POLICY_ROLE_NONE ||
-		    (self->transaction != NULL &&
-		        transaction_redecide(self->transaction, &self->caller) != PROBLEM_NONE)) {
-			cut = true;
-			connection_close(self, CLOSE_WITHDRAWN);
-		}
-	}
+	if (tls_stream_verify_again(self->tls, self->services->tls) != NULL)
+		close_now(self, CLOSE_REVOKED);
+	else if (!still_allowed(self))
+		close_now(self, CLOSE_WITHDRAWN);
+	else
+		cut = false;
 	if (cut)
 		services_count(self->services, METRIC_REAUTHORISED_CUT, 1);
 	leave(self);

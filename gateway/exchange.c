@@ -35,7 +35,7 @@ struct exchange {
 	struct services *services;
 	struct upstream_connection *connection; /* NULL: given back or broken */
 	const char *store_name;
-	struct request request; /* its spans are no longer valid, but their presence counts */
+	struct request request; /* without its spans */
 	enum phase phase;
 	bool retried, paused;
 	struct buffer out; /* the request; `sent` bytes of it have left */
@@ -150,8 +150,9 @@ print_order(struct buffer *out, const struct exchange_order *order)
 	    (int)order->path_len, order->path);
 	buffer_printf(out, "X-Mirrorgate-Customer: %s\r\nX-Request-Id: %s\r\n", order->customer,
 	    order->request_id);
-	print_conditions(out, order->request);
-	if (order->request->method == METHOD_PUT)
+	if (order->request->method != METHOD_PUT)
+		print_conditions(out, order->request);
+	else
 		buffer_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
 		    order->body_len);
 }
@@ -244,6 +245,7 @@ exchange_start(struct services *services, const struct exchange_order *order,
 	ev_init(&self->timer, on_store_timeout);
 	self->timer.data = self;
 	print_order(&self->out, order);
+	request_gate_detach(&self->request);
 	self->out_fields = buffer_size(&self->out);
 	buffer_append(&self->body, order->body, order->body_len);
 	if (acquire(self, order->request->method == METHOD_PUT))
@@ -320,6 +322,10 @@ read_head(struct exchange *self)
 	restart_timer(self);
 	if (!parse_head(self))
 		return;
+	if (self->request.method == METHOD_PUT && self->sent < buffer_size(&self->out)) {
+		fail(self, PROBLEM_STORE_BAD_RESPONSE, "an answer before the upload was sent");
+		return;
+	}
 	self->answered = ev_now(self->services->loop);
 	self->phase = EXCHANGE_BODY;
 	upstream_want_write(self->connection, false);

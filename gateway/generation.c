@@ -87,8 +87,10 @@ map_file(int fd, struct mapped *mapped)
 		return true;
 	}
 	void *bytes = mmap(NULL, mapped->len, PROT_READ, MAP_PRIVATE, fd, 0);
-	mapped->bytes = bytes == MAP_FAILED ? NULL : bytes;
-	return mapped->bytes != NULL;
+	if (bytes == MAP_FAILED)
+		return false;
+	mapped->bytes = bytes;
+	return true;
 }
 
 static void
@@ -153,7 +155,8 @@ static bool
 same_content(int a, int b)
 {
 	struct mapped left, right = {NULL, 0};
-	bool same = map_file(a, &left) && map_file(b, &right) && left.len == right.len &&
+	bool same = map_file(a, &left) && map_file(b, &right) && left.bytes != NULL &&
+	            right.bytes != NULL && left.len == right.len &&
 	            memcmp(left.bytes, right.bytes, left.len) == 0;
 
 	unmap_file(&left);
@@ -238,12 +241,20 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 }
 
 void
+generation_close(struct generation *self)
+{
+	for (int i = 0; i < GENERATION_FILES; i++) {
+		if (self->files[i] >= 0)
+			close(self->files[i]);
+		self->files[i] = -1;
+	}
+}
+
+void
 generation_free(struct generation *self)
 {
 	if (self == NULL)
 		return;
-	for (int i = 0; i < GENERATION_FILES; i++)
-		if (self->files[i] >= 0)
-			close(self->files[i]);
+	generation_close(self);
 	free(self);
 }

@@ -33,7 +33,9 @@ struct generation {
  * PROBLEMS, when anything is wrong. */
 struct generation *generation_build(const struct config *config, uint64_t number,
     const struct generation *previous, struct problems *problems);
-/* Closes the files. */
+/* Closes the files; their memory goes with the last descriptor and mapping. */
+void generation_close(struct generation *self);
+/* The same, and frees. */
 void generation_free(struct generation *self);
 
 /* Opens what the files hold. False, with ERROR filled, when they are not usable. */

@@ -13,7 +13,10 @@
 
 #include "log.h"
 
-enum { ACCEPTS_PER_TURN = 16 };
+enum {
+	ACCEPTS_PER_TURN = 16,
+	QUEUE_MAX = 4096, /* connections taken from a queue before it is closed */
+};
 
 static const ev_tstamp pause_seconds = 1;
 
@@ -196,7 +199,7 @@ listener_close(struct listener *self)
 		ev_io_stop(self->services->loop, &acceptor->io);
 		if (acceptor->io.fd < 0)
 			continue;
-		while (accept_one(acceptor))
+		for (int k = 0; k < QUEUE_MAX && accept_one(acceptor); k++)
 			;
 		ev_timer_stop(self->services->loop, &self->pause);
 		close(acceptor->io.fd);

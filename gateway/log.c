@@ -1,7 +1,8 @@
 /* Operational messages. Each line leaves in one write(), so that lines of several processes
- * never mix. */
+ * never mix; a line that standard error will not take now is lost. */
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,10 @@ log_line(enum log_level level, const char *format, va_list args)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
 	line[len++] = '\n';
+	/* A reader that stalls must not stop the gate. */
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+	if (poll(&out, 1, 0) != 1)
+		return;
 	/* Nobody is left to tell when standard error does not take it. */
 	ssize_t ignored = write(STDERR_FILENO, line, len);
 	(void)ignored;

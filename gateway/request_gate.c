@@ -331,8 +331,8 @@ is_if_range(struct http_span span)
 	return http_date_parse(span.bytes, span.len, &when);
 }
 
-/* Conditions and Range. A repeated or unreadable one is ignored; that only makes the answer
- * longer, never wrong. */
+/* Conditions and Range of a GET or HEAD. A repeated or unreadable one is ignored; that only makes
+ * the answer longer, never wrong. */
 static void
 read_conditions(const struct http_head *head, struct request *request)
 {
@@ -347,6 +347,9 @@ read_conditions(const struct http_head *head, struct request *request)
 	request->has_if_modified_since =
 	    n == 1 && !has_tags &&
 	    http_date_parse(field->value.bytes, field->value.len, &request->if_modified_since);
+
+	request->is_conditional =
+	    request->if_none_match.bytes != NULL || request->has_if_modified_since;
 
 	field = http_message_find(head, "Range", &n);
 	if (n == 1 && request->method == METHOD_GET)
@@ -425,6 +428,17 @@ request_gate_check(
 	if (repeated)
 		return refuse_and_close(
 		    PROBLEM_MALFORMED_REQUEST, "A header that may come once is repeated");
-	read_conditions(&head, request);
+	if (request->method != METHOD_PUT)
+		read_conditions(&head, request);
 	return accepted;
+}
+
+void
+request_gate_detach(struct request *request)
+{
+	const struct http_span none = {NULL, 0};
+
+	request->method_text = request->path = none;
+	request->content_type = request->content_digest = none;
+	request->if_range = request->if_none_match = none;
 }

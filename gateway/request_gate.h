@@ -35,6 +35,7 @@ struct request {
 	bool has_content_length;
 	struct http_span content_type, content_digest; /* bytes NULL when absent */
 	bool has_content_encoding;
+	bool is_conditional; /* a 304 may answer it */
 	struct request_range range;
 	struct http_span if_range;      /* one strong entity tag or a date, checked */
 	struct http_span if_none_match; /* entity tags or "*", checked */
@@ -51,6 +52,9 @@ struct request_gate {
 /* The refusal for a scan result that is neither INCOMPLETE nor COMPLETE. */
 struct refusal request_gate_scan_refusal(
     enum http_scan_result result, const struct http_scan *scan);
+
+/* Forgets every span of REQUEST: the head they point into is about to go. */
+void request_gate_detach(struct request *request);
 
 /* Checks the LEN bytes of a scanned head and fills REQUEST, whose spans point into BYTES. The
  * refusal's problem is PROBLEM_NONE when the request may go on. After a refusal that does not

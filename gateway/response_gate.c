@@ -103,13 +103,11 @@ check_content_range(
 static const char *
 check_status(const struct http_head *head, const struct request *request, struct response *response)
 {
-	bool conditional = request->if_none_match.bytes != NULL || request->has_if_modified_since;
-
 	if (!status_may_pass(response->status))
 		return "the status is not one that may pass";
 	if ((response->status == 201 || response->status == 204) && request->method != METHOD_PUT)
 		return "a status that answers an upload";
-	if (response->status == 304 && !conditional)
+	if (response->status == 304 && !request->is_conditional)
 		return "304 without a condition";
 	if ((response->status == 206 || response->status == 416) &&
 	    request->range.form == RANGE_NONE)

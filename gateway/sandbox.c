@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/sockios.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -44,10 +46,11 @@ static const int allowed[] = {
     SCMP_SYS(getpeername),
     SCMP_SYS(shutdown),
     SCMP_SYS(close),
-    SCMP_SYS(ioctl),
     SCMP_SYS(fcntl),
     /* the event loop */
     SCMP_SYS(epoll_wait),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
     SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_create1),
@@ -83,6 +86,8 @@ static const int allowed[] = {
     SCMP_SYS(tgkill),
 };
 
+static const unsigned long allowed_ioctls[] = {SIOCOUTQ, SIOCOUTQNSD, FIONBIO};
+
 bool
 sandbox_find_user(const char *name, struct sandbox_user *user)
 {
@@ -92,6 +97,7 @@ sandbox_find_user(const char *name, struct sandbox_user *user)
 			log_warning("no `user` is configured: workers run as root");
 		return true;
 	}
+	/* cppcheck-suppress getpwnamCalled ; one thread */
 	const struct passwd *entry = getpwnam(name);
 	if (entry == NULL) {
 		log_error("user %s does not exist: create it, or change `user`", name);
@@ -137,6 +143,9 @@ filter_system_calls(void)
 
 	for (size_t i = 0; i < sizeof allowed / sizeof *allowed && error == 0; i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; i < sizeof allowed_ioctls / sizeof *allowed_ioctls && error == 0; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+		    SCMP_A1(SCMP_CMP_EQ, allowed_ioctls[i]));
 	/* glibc and libcrypto try a few things that they do well without. */
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 0);

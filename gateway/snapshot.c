@@ -406,6 +406,12 @@ write_anew(json_t *root, size_t client_len, struct snapshot *snapshot, char *def
 	return result;
 }
 
+void
+snapshot_prepare(void)
+{
+	json_object_seed(0);
+}
+
 int
 snapshot_canonicalise(const char *bytes, size_t len, const struct snapshot_limits *limits,
     struct snapshot *snapshot, char defect[SNAPSHOT_DEFECT_MAX])

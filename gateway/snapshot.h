@@ -31,6 +31,9 @@ struct snapshot {
 	char sha256[65]; /* lower-case hex of TEXT */
 };
 
+/* Once in each process, before it is confined: the JSON library reads its seed from a file. */
+void snapshot_prepare(void);
+
 /* Reads LEN bytes of JSON; LIMITS may not exceed the constants above. Returns 0 and fills
  * SNAPSHOT, or -1 and fills DEFECT with one plain sentence that says what is wrong and where, and
  * never repeats unprintable client bytes. snapshot_fini() is harmless after either. jansson seeds

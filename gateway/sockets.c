@@ -80,6 +80,25 @@ find_passed(const struct sockaddr_storage *address, socklen_t address_len)
 	return -1;
 }
 
+/* With SO_REUSEPORT a second gateway on the same address would start, and take half of the clients.
+ * Without it the address must be free. */
+static bool
+is_free(const struct config_listen *listen_on)
+{
+	const struct sockaddr *address = (const struct sockaddr *)&listen_on->address;
+	int one = 1, fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	bool bound = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+	             (address->sa_family != AF_INET6 ||
+	                 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
+	             bind(fd, address, listen_on->address_len) == 0;
+	int saved = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return bound;
+}
+
 /* Each worker gets a descriptor of its own; systemd passes sockets in blocking mode. */
 static int
 take_passed(int passed)
@@ -102,6 +121,10 @@ open_listen(struct sockets *self, size_t index)
 	int passed = find_passed(&address, listen_on->address_len);
 	char text[64];
 
+	if (passed < 0 && !is_free(listen_on)) {
+		log_error("cannot listen on %s: %s", listen_on->text, strerror(errno));
+		return false;
+	}
 	for (unsigned w = 0; w < self->workers; w++) {
 		int fd = passed >= 0 ? take_passed(passed) : bind_one(listen_on, &address);
 		if (fd < 0) {

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "access_log.h"
 #include "buffer.h"
 #include "channel.h"
 #include "log.h"
@@ -32,6 +33,7 @@ struct child {
 	pid_t pid;        /* 0: not running */
 	int channel;      /* -1: none */
 	uint64_t adopted; /* the last generation it reported */
+	bool adopting;    /* it was told of a generation and has not answered yet */
 	uint32_t kept, cut;
 	ev_tstamp started;
 	ev_io io;
@@ -62,7 +64,7 @@ static int
 open_access_log(const struct config *config)
 {
 	if (strcmp(config->access_log, "-") == 0)
-		return STDOUT_FILENO;
+		return access_log_standard_output();
 	int fd =
 	    open(config->access_log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 	if (fd < 0)
@@ -138,10 +140,11 @@ send_generation(struct supervisor *self, struct child *child)
 	    .generation = self->generation->number,
 	    .fd_count = GENERATION_FILES};
 
-	if (child->channel < 0)
-		return; /* it will start with this generation */
+	if (child->channel < 0 || child->adopting)
+		return; /* it will start with this generation, or be told when it answers */
 	memcpy(message.fds, self->generation->files, sizeof self->generation->files);
-	if (channel_send(child->channel, &message))
+	child->adopting = channel_send(child->channel, &message);
+	if (child->adopting)
 		return;
 	/* A worker that cannot be told must not go on with the old policy. */
 	log_error("worker %u cannot be told of generation %llu (%s): it is restarted", child->index,
@@ -182,10 +185,14 @@ on_adopted(struct child *child, const struct channel_message *message)
 		kill(child->pid, SIGKILL);
 		return;
 	}
+	child->adopting = false;
 	child->adopted = message->generation;
 	child->kept = message->kept;
 	child->cut = message->cut;
-	announce_generation(self);
+	if (child->adopted != self->generation->number)
+		send_generation(self, child);
+	else
+		announce_generation(self);
 }
 
 static void
@@ -197,12 +204,18 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 	(void)loop, (void)events;
 	switch (channel_receive(io->fd, &message)) {
 	case CHANNEL_RECEIVED:
-		if (message.type == CHANNEL_ADOPTED)
+		/* A worker may be compromised: it is believed only what harms itself. */
+		for (unsigned i = 0; i < CHANNEL_MAX_FDS; i++)
+			if (message.fds[i] >= 0)
+				close(message.fds[i]);
+		if (message.type == CHANNEL_ADOPTED &&
+		    message.generation <= child->supervisor->generation->number)
 			on_adopted(child, &message);
 		break;
 	case CHANNEL_NOTHING:
 		break;
-	case CHANNEL_ENDED: /* on_exit() follows */
+	case CHANNEL_BROKEN:
+	case CHANNEL_ENDED: /* on_exit_of_child() follows */
 		ev_io_stop(child->supervisor->loop, &child->io);
 		break;
 	}
@@ -265,12 +278,10 @@ static void
 run_child(struct child *child, int channel)
 {
 	struct supervisor *self = child->supervisor;
-	static const int reset[] = {SIGCHLD, SIGPIPE};
-	static const int ignored[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1};
+	static const int ignored[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGPIPE};
 	sigset_t none;
 
-	for (size_t i = 0; i < sizeof reset / sizeof *reset; i++)
-		signal(reset[i], SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		signal(ignored[i], SIG_IGN); /* the supervisor tells us */
 	sigemptyset(&none);
@@ -322,6 +333,7 @@ start_child(struct child *child)
 		return;
 	}
 	child->channel = ends[0];
+	child->adopting = true; /* it reports the generation it starts with */
 	ev_io_set(&child->io, child->channel, EV_READ);
 	ev_io_start(self->loop, &child->io);
 	ev_child_set(&child->exit, child->pid, 0);
@@ -407,7 +419,7 @@ on_reopen(struct ev_loop *loop, ev_signal *signal, int events)
 	(void)loop, (void)events;
 	if (fd < 0)
 		return;
-	if (self->access_log != STDOUT_FILENO)
+	if (self->access_log > STDERR_FILENO)
 		close(self->access_log);
 	self->access_log = message.fds[0] = fd;
 	for (unsigned i = 0; i < self->count; i++)

@@ -399,6 +399,12 @@ tls_stream_identity(const struct tls_stream *self)
 	return &self->identity;
 }
 
+const struct tls_context *
+tls_stream_context(const struct tls_stream *self)
+{
+	return self->context;
+}
+
 const char *
 tls_stream_defect(const struct tls_stream *self)
 {

@@ -85,6 +85,9 @@ const char *tls_stream_verify_again(struct tls_stream *self, struct tls_context 
 /* Who the peer is. Before the end of a good handshake: what is known, for the log. */
 const struct identity *tls_stream_identity(const struct tls_stream *self);
 
+/* The context it was made with; still in use, though perhaps no longer the current one. */
+const struct tls_context *tls_stream_context(const struct tls_stream *self);
+
 const char *tls_stream_defect(const struct tls_stream *self); /* "" when there is none */
 const char *tls_stream_version(const struct tls_stream *self);
 const char *tls_stream_cipher(const struct tls_stream *self);

@@ -29,11 +29,14 @@ enum phase { TX_READ_BODY, TX_AWAIT_STORE, TX_ANSWER, TX_CUT };
 struct transaction {
 	struct services *services;
 	const struct transaction_peer *peer;
+	struct policy_caller caller; /* as the request was decided, whatever a reload brings */
 	enum phase phase;
-	struct request request; /* its spans are valid in transaction_begin() only */
+	struct request request; /* without its spans once transaction_begin() is over */
 	enum operation operation;
 	struct refusal refusal; /* to be answered when the body has passed by */
-	bool closes, continue_due, snapshot_counted;
+	bool closes, continue_due, paused;
+	bool snapshot_counted;
+	time_t snapshot_counted_at;
 	unsigned retry_after;
 	char *target; /* path as it came, for the log; NULL when there was none */
 	char *method;
@@ -47,8 +50,6 @@ struct transaction {
 	/* For the log. */
 	struct access_record record;
 	char store_name[128];
-	transaction_wake_fn *wake;
-	void *arg;
 };
 
 static void on_answer(void *arg);
@@ -128,6 +129,7 @@ new_transaction(struct services *services, const struct transaction_peer *peer, 
 
 	self->services = services;
 	self->peer = peer;
+	self->caller = *peer->caller;
 	self->request.method = METHOD_OTHER;
 	self->record.started = started;
 	self->record.generation = services->generation;
@@ -173,13 +175,23 @@ refuse_because(struct transaction *self, enum problem problem, const char *detai
 }
 
 static void
+give_snapshot_back(struct transaction *self)
+{
+	if (self->snapshot_counted)
+		quota_snapshot_return(self->services->quota,
+		    quota_text_key(self->services->quota, self->caller.customer),
+		    self->caller.snapshots_per_day, self->snapshot_counted_at);
+	self->snapshot_counted = false;
+}
+
+static void
 start_exchange(struct transaction *self, const char *path, size_t path_len)
 {
 	struct exchange_order order = {
 	    .request = &self->request,
 	    .path = path,
 	    .path_len = path_len,
-	    .customer = self->peer->caller->customer,
+	    .customer = self->caller.customer,
 	    .request_id = self->record.request_id,
 	    .body = self->snapshot.text,
 	    .body_len = self->snapshot.len,
@@ -188,6 +200,7 @@ start_exchange(struct transaction *self, const char *path, size_t path_len)
 	self->phase = TX_AWAIT_STORE;
 	self->exchange = exchange_start(self->services, &order, &exchange_events, self);
 	if (self->exchange == NULL) {
+		give_snapshot_back(self);
 		self->retry_after = STORE_RETRY_AFTER;
 		send_problem(self, PROBLEM_STORE_UNAVAILABLE, "No store can be reached");
 	}
@@ -219,7 +232,7 @@ static void
 begin_snapshot(struct transaction *self)
 {
 	const struct config *config = self->services->config;
-	const struct policy_caller *caller = self->peer->caller;
+	const struct policy_caller *caller = &self->caller;
 	struct http_span name = operation_snapshot_name(self->request.path);
 
 	if (!self->request.has_content_length) {
@@ -244,6 +257,7 @@ begin_snapshot(struct transaction *self)
 		return;
 	}
 	self->snapshot_counted = true;
+	self->snapshot_counted_at = now(self);
 	(void)snprintf(self->stored_path, sizeof self->stored_path, "/snapshots/%s/%.*s/",
 	    caller->customer, (int)name.len, name.bytes);
 	self->body_left = self->request.content_length;
@@ -251,16 +265,6 @@ begin_snapshot(struct transaction *self)
 	self->phase = TX_READ_BODY;
 	if (self->body_left == 0)
 		store_snapshot(self);
-}
-
-static void
-give_snapshot_back(struct transaction *self)
-{
-	if (self->snapshot_counted)
-		quota_snapshot_return(self->services->quota,
-		    quota_text_key(self->services->quota, self->peer->caller->customer),
-		    self->peer->caller->snapshots_per_day, now(self));
-	self->snapshot_counted = false;
 }
 
 /* The whole upload is here. */
@@ -302,7 +306,7 @@ perform(struct transaction *self)
 		begin_snapshot(self);
 		return;
 	case OPERATION_LICENCE:
-		reply_licence(&reply, services->policy, self->peer->caller, now(self));
+		reply_licence(&reply, services->policy, &self->caller, now(self));
 		break;
 	case OPERATION_HEALTHZ:
 		reply_healthz(&reply, services, now(self));
@@ -350,36 +354,46 @@ remember(struct transaction *self)
 	self->record.range = self->range;
 }
 
-struct transaction *
-transaction_begin(struct services *services, const struct transaction_peer *peer, const char *head,
-    size_t len, double started, transaction_wake_fn *wake, void *arg)
+/* Gate, limits, policy: may this request go on? */
+static struct refusal
+judge(struct transaction *self, struct http_span head)
 {
-	struct transaction *self = new_transaction(services, peer, started);
+	const struct services *services = self->services;
 	const struct request_gate gate = {
 	    services->config->server_names, services->config->server_name_count};
+	struct refusal refusal = request_gate_check(&gate, head.bytes, head.len, &self->request);
 
-	self->wake = wake;
-	self->arg = arg;
-	self->record.bytes_in = len;
-	struct refusal refusal = request_gate_check(&gate, head, len, &self->request);
-	self->closes = !self->request.keeps_alive;
-	remember(self);
-	if (refusal.problem == PROBLEM_NONE && peer->over_limit) {
+	if (refusal.problem != PROBLEM_NONE)
+		return refusal;
+	if (self->peer->over_limit) {
 		self->retry_after = LIMIT_RETRY_AFTER;
-		refusal = (struct refusal){
+		return (struct refusal){
 		    PROBLEM_TOO_MANY, "This customer has too many connections open", true};
 	}
-	if (refusal.problem == PROBLEM_NONE)
-		refusal = operation_decide(
-		    services->policy, peer->caller, &self->request, now(self), &self->operation);
+	refusal = operation_decide(
+	    services->policy, self->peer->caller, &self->request, now(self), &self->operation);
 	if (refusal.problem == PROBLEM_NONE && self->request.content_length > 0 &&
 	    self->operation != OPERATION_SNAPSHOT)
-		refusal =
-		    (struct refusal){PROBLEM_BODY_NOT_ALLOWED, "Only uploads have a body", true};
+		return (struct refusal){PROBLEM_BODY_NOT_ALLOWED, "Only uploads have a body", true};
+	return refusal;
+}
+
+struct transaction *
+transaction_begin(struct services *services, const struct transaction_peer *peer,
+    struct http_span head, double started)
+{
+	struct transaction *self = new_transaction(services, peer, started);
+
+	self->record.bytes_in = head.len;
+	struct refusal refusal = judge(self, head);
+	self->closes = !self->request.keeps_alive || peer->over_limit ||
+	               peer->caller->role == POLICY_ROLE_NONE;
+	remember(self);
 	if (refusal.problem == PROBLEM_NONE)
 		perform(self);
 	else
 		refuse(self, refusal);
+	request_gate_detach(&self->request);
 	return self;
 }
 
@@ -446,8 +460,8 @@ answer_upload(struct transaction *self, unsigned status)
 	const char *start = strrchr(self->target, '/') + 1;
 	(void)snprintf(name, sizeof name, "%s", start);
 	services_count(self->services, METRIC_SNAPSHOTS_STORED, 1);
-	reply_receipt(&reply, self->peer->caller->customer, name, &self->snapshot,
-	    self->stored_path, self->record.request_id);
+	reply_receipt(&reply, self->caller.customer, name, &self->snapshot, self->stored_path,
+	    self->record.request_id);
 	send_reply(self, &reply);
 }
 
@@ -465,6 +479,8 @@ answer_download(struct transaction *self, const struct response *response)
 	response_gate_print(response, &self->out);
 	buffer_append(&self->out, "\r\n", 2);
 	self->phase = TX_ANSWER;
+	if (self->paused)
+		exchange_pause(self->exchange);
 }
 
 static void
@@ -477,14 +493,14 @@ on_answer(void *arg)
 		answer_upload(self, response->status);
 	else
 		answer_download(self, response);
-	self->wake(self->arg);
+	self->peer->wake(self->peer->arg);
 }
 
 static void
 on_body(void *arg)
 {
 	struct transaction *self = arg;
-	self->wake(self->arg);
+	self->peer->wake(self->peer->arg);
 }
 
 static void
@@ -504,7 +520,7 @@ on_failed(void *arg, enum problem problem, const char *why)
 			self->retry_after = STORE_RETRY_AFTER;
 		send_problem(self, problem, problem_title(problem));
 	}
-	self->wake(self->arg);
+	self->peer->wake(self->peer->arg);
 }
 
 /* Appends body bytes of the running exchange to *GOT bytes that are there already. */
@@ -560,16 +576,14 @@ transaction_pull(struct transaction *self, char *bytes, size_t n, size_t *got)
 }
 
 void
-transaction_pause(struct transaction *self)
+transaction_set_paused(struct transaction *self, bool paused)
 {
-	if (self->exchange != NULL && self->phase == TX_ANSWER)
+	self->paused = paused;
+	if (self->exchange == NULL || self->phase != TX_ANSWER)
+		return; /* the store's head is read in any case */
+	if (paused)
 		exchange_pause(self->exchange);
-}
-
-void
-transaction_resume(struct transaction *self)
-{
-	if (self->exchange != NULL && self->phase == TX_ANSWER)
+	else
 		exchange_resume(self->exchange);
 }
 
@@ -588,12 +602,10 @@ transaction_is_refused(const struct transaction *self)
 enum problem
 transaction_redecide(const struct transaction *self, const struct policy_caller *caller)
 {
-	if (self->exchange == NULL)
+	if (self->operation != OPERATION_DOWNLOAD || self->exchange == NULL)
 		return PROBLEM_NONE;
-	if (self->operation == OPERATION_DOWNLOAD)
-		return operation_redecide_download(
-		    self->services->policy, caller, self->target, strlen(self->target), now(self));
-	return caller->role == POLICY_ROLE_CUSTOMER ? PROBLEM_NONE : PROBLEM_UNKNOWN_SUBJECT;
+	return operation_redecide_download(
+	    self->services->policy, caller, self->target, strlen(self->target), now(self));
 }
 
 static void
@@ -602,7 +614,7 @@ write_log(struct transaction *self, const char *close, const char *reason)
 	struct access_record *record = &self->record;
 	const struct tls_stream *tls = self->peer->tls;
 	const struct identity *identity = tls_stream_identity(tls);
-	const char *customer = self->peer->caller->customer;
+	const char *customer = self->caller.customer;
 
 	record->client = self->peer->address;
 	record->tls = tls_stream_version(tls);

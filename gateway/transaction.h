@@ -23,17 +23,15 @@ struct transaction_peer {
 	const char *address;
 	const struct tls_stream *tls;
 	const struct policy_caller *caller;
-	bool over_limit; /* one connection too many for this customer: everything is 429 */
+	bool over_limit;         /* one connection too many for this customer: everything is 429 */
+	void (*wake)(void *arg); /* from the event loop: the answer may be pulled */
+	void *arg;
 };
 
-/* Called from the event loop, as the last thing of an event, when the answer may be pulled. */
-typedef void transaction_wake_fn(void *arg);
-
-/* Begins with the LEN bytes of a head that http_scan_head() accepted; they are not kept. STARTED
- * is when the head's first byte came, in the loop's time. */
+/* Begins with a HEAD that http_scan_head() accepted; its bytes are not kept, PEER is. STARTED is
+ * when the head's first byte came, in the loop's time. */
 struct transaction *transaction_begin(struct services *services,
-    const struct transaction_peer *peer, const char *head, size_t len, double started,
-    transaction_wake_fn *wake, void *arg);
+    const struct transaction_peer *peer, struct http_span head, double started);
 
 /* A transaction for what never became a request: REFUSAL is answered, and the connection closed. */
 struct transaction *transaction_begin_refused(struct services *services,
@@ -59,16 +57,16 @@ enum transaction_status {
 enum transaction_status transaction_pull(
     struct transaction *self, char *bytes, size_t n, size_t *got);
 
-/* The client is slow, or fast again: stop or go on watching the store. */
-void transaction_pause(struct transaction *self);
-void transaction_resume(struct transaction *self);
+/* The client is slow, or fast again: the store's body is left alone meanwhile. */
+void transaction_set_paused(struct transaction *self, bool paused);
 
 /* True when the connection must not serve another request after this one. */
 bool transaction_closes(const struct transaction *self);
 /* True when it was refused, for the choice of a close reason. */
 bool transaction_is_refused(const struct transaction *self);
 
-/* Decides a running transfer anew, by the services' policy. PROBLEM_NONE when it may go on. */
+/* Decides a running download anew, by the services' policy. PROBLEM_NONE when it may go on. The
+ * caller's role and customer must be what they were. */
 enum problem transaction_redecide(
     const struct transaction *self, const struct policy_caller *caller);
 

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,6 +50,7 @@ struct upstream_connection {
 	bool reused, wants_read, wants_write;
 	int fd;
 	size_t attempts; /* servers tried by this connect */
+	uint64_t tried;  /* which: bit I is server I */
 	ev_io reader, writer;
 	ev_timer timer;                              /* of the connect */
 	struct upstream_connection *next, *previous; /* in the pool */
@@ -142,8 +144,10 @@ upstream_free(struct upstream *self)
 {
 	if (self == NULL)
 		return;
-	while (self->idle != NULL)
+	while (self->idle != NULL) {
+		assert(self->idle->phase == UPSTREAM_IDLE);
 		upstream_discard(self->idle);
+	}
 	for (size_t i = 0; i < self->server_count; i++) {
 		ev_timer_stop(self->loop, &self->servers[i].timer);
 		store_check_free(self->servers[i].check);
@@ -218,25 +222,38 @@ upstream_discard(struct upstream_connection *connection)
 	free(connection);
 }
 
-/* The next server to try: in turn, those that failed last. */
+/* The next server to try: in turn, those that failed last; none that this connect has tried. */
 static struct server *
-pick_server(struct upstream *self, const struct upstream_connection *connection)
+pick_server(struct upstream *self, struct upstream_connection *connection)
 {
-	struct server *fallback = NULL;
+	struct server *chosen = NULL;
+	size_t chosen_index = 0;
 
 	for (size_t i = 0; i < self->server_count; i++) {
-		struct server *server =
-		    &self->servers[(self->next_server + i) % self->server_count];
-		if (server == connection->server)
+		size_t index = (self->next_server + i) % self->server_count;
+		struct server *server = &self->servers[index];
+		if ((connection->tried >> index & 1) != 0)
 			continue;
-		if (!server->failed) {
-			self->next_server = (self->next_server + i + 1) % self->server_count;
-			return server;
+		if (chosen == NULL || (chosen->failed && !server->failed)) {
+			chosen = server;
+			chosen_index = index;
 		}
-		if (fallback == NULL)
-			fallback = server;
 	}
-	return fallback != NULL ? fallback : connection->server;
+	assert(chosen != NULL);
+	connection->tried |= (uint64_t)1 << chosen_index;
+	if (!chosen->failed)
+		self->next_server = (chosen_index + 1) % self->server_count;
+	return chosen;
+}
+
+/* A connect that failed at once: the server's fault, or ours. */
+static void
+connect_refused(struct server *server)
+{
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		log_error("%s while connecting to store %s", strerror(errno), server->store->name);
+	else
+		mark_failed(server, strerror(errno));
 }
 
 /* Starts connecting to the next server, or the one after it, until one does not refuse at once.
@@ -252,7 +269,7 @@ connect_next(struct upstream_connection *connection)
 		connection->server = pick_server(self, connection);
 		connection->fd = store_check_connect(connection->server->store, &connected);
 		if (connection->fd < 0) {
-			mark_failed(connection->server, strerror(errno));
+			connect_refused(connection->server);
 			continue;
 		}
 		count(self, METRIC_STORE_CONNECTS);
@@ -361,6 +378,7 @@ upstream_acquire(struct upstream *self, bool fresh, const struct upstream_events
 {
 	while (!fresh && self->idle != NULL) {
 		struct upstream_connection *connection = self->idle;
+		assert(connection->phase == UPSTREAM_IDLE);
 		if (!is_quiet(connection)) {
 			upstream_discard(connection);
 			continue;

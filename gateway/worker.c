@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <jansson.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +16,21 @@
 #include "channel.h"
 #include "listener.h"
 #include "log.h"
+#include "snapshot.h"
 #include "upstream.h"
+
+/* Descriptors kept for the files of the next generation, so that a worker whose clients have
+ * taken all the others can still adopt it. */
+enum { RESERVE = GENERATION_FILES + 1 };
 
 struct worker {
 	const struct worker_options *options;
+	int reserve[RESERVE];
 	struct services services;
 	struct listener *listener;
 	ev_io channel;
 	ev_timer drain_timer;
+	int status;
 };
 
 static bool
@@ -154,28 +161,58 @@ announce_drain(struct worker *self)
 }
 
 static void
+hold_reserve(struct worker *self)
+{
+	for (int i = 0; i < RESERVE; i++)
+		self->reserve[i] = fcntl(self->options->channel, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
+release_reserve(struct worker *self)
+{
+	for (int i = 0; i < RESERVE; i++)
+		if (self->reserve[i] >= 0)
+			close(self->reserve[i]);
+}
+
+static void on_message(struct worker *self, const struct channel_message *message);
+
+static void
 on_channel(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *self = io->data;
 	struct channel_message message;
 
 	(void)events;
+	release_reserve(self);
 	switch (channel_receive(io->fd, &message)) {
 	case CHANNEL_NOTHING:
-		return;
+		break;
+	case CHANNEL_BROKEN: /* perhaps a generation that cannot be adopted: do not go on without */
+		log_error("worker %u cannot take a message: it ends", self->options->index);
+		self->status = EXIT_FAILURE;
+		ev_break(loop, EVBREAK_ALL);
+		break;
 	case CHANNEL_ENDED:
 		log_error("the supervisor is gone: worker %u ends", self->options->index);
 		ev_break(loop, EVBREAK_ALL);
-		return;
+		break;
 	case CHANNEL_RECEIVED:
+		on_message(self, &message);
 		break;
 	}
-	switch (message.type) {
+	hold_reserve(self);
+}
+
+static void
+on_message(struct worker *self, const struct channel_message *message)
+{
+	switch (message->type) {
 	case CHANNEL_ADOPT:
-		adopt_message(self, &message);
+		adopt_message(self, message);
 		break;
 	case CHANNEL_REOPEN:
-		access_log_reopen(self->services.access_log, message.fds[0]);
+		access_log_reopen(self->services.access_log, message->fds[0]);
 		break;
 	case CHANNEL_DRAIN:
 		announce_drain(self);
@@ -211,7 +248,7 @@ set_up(struct worker *self)
 		log_error("worker %u: %s", options->index, error);
 		return false;
 	}
-	json_object_seed(0); /* opens a file, which it cannot later */
+	snapshot_prepare();
 	self->listener = listener_new(services, options->sockets);
 	ev_io_init(&self->channel, on_channel, options->channel, EV_READ);
 	self->channel.data = self;
@@ -238,16 +275,18 @@ tear_down(struct worker *self)
 int
 worker_run(const struct worker_options *options)
 {
-	struct worker self = {.options = options};
+	struct worker self = {.options = options, .status = EXIT_SUCCESS};
 	struct channel_message ready = {
 	    .type = CHANNEL_ADOPTED, .generation = options->generation->number};
 
 	if (!set_up(&self) || !sandbox_enter(options->user))
 		return EXIT_FAILURE;
+	generation_close(options->generation);
+	hold_reserve(&self);
 	listener_start(self.listener);
 	if (!channel_send(options->channel, &ready))
 		return EXIT_FAILURE;
 	ev_run(self.services.loop, 0);
 	tear_down(&self);
-	return EXIT_SUCCESS;
+	return self.status;
 }

@@ -16,7 +16,7 @@ struct worker_options {
 	const int *sockets; /* one for each of config->listens */
 	int channel;        /* to the supervisor */
 	int access_log;
-	const struct generation *generation; /* the one in force */
+	struct generation *generation; /* the one in force; the worker closes its files */
 	const struct sandbox_user *user;
 	struct metrics *metrics;
 	struct quota *quota;
