@@ -1,6 +1,6 @@
 /*
- * Defects that are still open. Each test says what should hold and fails until it does; then it
- * moves to the file of its module.
+ * Defects that earlier versions had, found by tests that came after them. Each test says what
+ * holds since.
  */
 #include <setjmp.h>
 #include <stdarg.h>

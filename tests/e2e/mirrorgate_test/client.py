@@ -126,10 +126,19 @@ class Connection:
     def __init__(self, sock, context, name=pki.SERVER_NAME):
         try:
             self.sock = context.wrap_socket(
-                sock, server_hostname=name, suppress_ragged_eofs=False
+                sock,
+                server_hostname=name,
+                suppress_ragged_eofs=False,
+                do_handshake_on_connect=False,
             )
         except OSError:
             sock.close()
+            raise
+        try:
+            # wrap_socket() itself says nothing of a connection that was reset already.
+            self.sock.do_handshake()
+        except OSError:
+            self.sock.close()
             raise
         self._buffer = bytearray()
         self.end = None
