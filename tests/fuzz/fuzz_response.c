@@ -15,8 +15,8 @@ enum { INTERIM_MAX = 8 };
 static const struct request shapes[] = {
     {.method = METHOD_GET},
     {.method = METHOD_HEAD},
-    {.method = METHOD_GET, .has_if_modified_since = true},
-    {.method = METHOD_HEAD, .if_none_match = {"\"a\"", 3}},
+    {.method = METHOD_GET, .is_conditional = true},
+    {.method = METHOD_HEAD, .is_conditional = true},
     {.method = METHOD_GET, .range = {.form = RANGE_FROM, .first = 5}},
     {.method = METHOD_GET, .range = {.form = RANGE_FROM_TO, .first = 2, .last = 6}},
     {.method = METHOD_GET, .range = {.form = RANGE_SUFFIX, .last = 3}},
