@@ -29,6 +29,14 @@ buffer_strdup(const char *text)
 }
 
 char *
+buffer_copy(const char *bytes, size_t n)
+{
+	char *copy = buffer_alloc(n + 1);
+	memcpy(copy, bytes, n);
+	return copy;
+}
+
+char *
 buffer_reserve(struct buffer *self, size_t n)
 {
 	size_t size = buffer_size(self);

@@ -41,8 +41,11 @@ void buffer_consume(struct buffer *self, size_t n);
 /* Releases the memory. The buffer is empty and may be used again. */
 void buffer_fini(struct buffer *self);
 
-/* malloc() and strdup() that abort instead of returning NULL; see above. */
+/* calloc() and strdup() that abort instead of returning NULL; see above. */
 void *buffer_alloc(size_t n);
 char *buffer_strdup(const char *text);
+
+/* Copies N bytes and adds a NUL. */
+char *buffer_copy(const char *bytes, size_t n);
 
 #endif

@@ -70,6 +70,6 @@ problem_status_text(unsigned status)
 	for (size_t i = 0; i < sizeof status_texts / sizeof *status_texts; i++)
 		if (status_texts[i].status == status)
 			return status_texts[i].text;
-	assert(!"every status the gateway sends has a text");
+	assert(0 && "every status the gateway sends has a text");
 	return "";
 }

@@ -44,7 +44,7 @@ request_gate_scan_refusal(enum http_scan_result result, const struct http_scan *
 	case HTTP_SCAN_COMPLETE:
 		break;
 	}
-	assert(!"only a failed scan has a refusal");
+	assert(0 && "only a failed scan has a refusal");
 	return accepted;
 }
 

@@ -145,7 +145,7 @@ filter_system_calls(void)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; i < sizeof allowed_ioctls / sizeof *allowed_ioctls && error == 0; i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-		    SCMP_A1(SCMP_CMP_EQ, allowed_ioctls[i]));
+		    SCMP_A1(SCMP_CMP_EQ, allowed_ioctls[i], 0));
 	/* glibc and libcrypto try a few things that they do well without. */
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 0);

@@ -321,7 +321,7 @@ perform(struct transaction *self)
 		reply_metrics(&reply, services, now(self));
 		break;
 	case OPERATION_NONE:
-		assert(!"an allowed request has an operation");
+		assert(0 && "an allowed request has an operation");
 	}
 	send_reply(self, &reply);
 }
@@ -333,9 +333,9 @@ remember(struct transaction *self)
 	const struct request *request = &self->request;
 
 	if (request->method_text.bytes != NULL)
-		self->method = strndup(request->method_text.bytes, request->method_text.len);
+		self->method = buffer_copy(request->method_text.bytes, request->method_text.len);
 	if (request->path.bytes != NULL)
-		self->target = strndup(request->path.bytes, request->path.len);
+		self->target = buffer_copy(request->path.bytes, request->path.len);
 	switch (request->range.form) {
 	case RANGE_NONE:
 		return;
