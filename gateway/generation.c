@@ -187,6 +187,25 @@ check_serial(const struct generation *self, const struct generation *previous,
 		    "serial %llu is in force with other content: raise it", after);
 }
 
+/* A revocation list never goes back. */
+static void
+check_crl(struct tls_context *tls, const struct generation *previous, const struct config *config,
+    struct problems *problems)
+{
+	struct mapped file;
+	const char *defect = "the one in force cannot be read";
+
+	if (config->tls.crl == NULL)
+		return;
+	if (map_file(previous->files[GENERATION_CRL], &file)) {
+		struct tls_pem before = {config->tls.crl, file.bytes, file.len};
+		defect = tls_verify_crl_went_back(tls_context_verify(tls), &before);
+	}
+	unmap_file(&file);
+	if (defect != NULL)
+		problems_add(problems, config->tls.crl, 0, "%s", defect);
+}
+
 /* Adds what is wrong with TLS and policy, both of them, to PROBLEMS. Files that could not be read
  * are there already. */
 static void
@@ -203,6 +222,8 @@ check(const struct generation *self, const struct generation *previous, const st
 		struct tls_context *tls = open_tls(self, config, error);
 		if (tls == NULL)
 			problems_add(problems, config->file, 0, "%s", error);
+		else if (previous != NULL)
+			check_crl(tls, previous, config, problems);
 		tls_context_unref(tls);
 	}
 	if (self->files[GENERATION_POLICY] < 0)

@@ -180,6 +180,10 @@ tls_stream_free(struct tls_stream *self)
 		self->io->writer = NULL;
 		self->io->out_len = 0;
 	}
+	/* Many clients close without close_notify; unless something was wrong, their session may
+	 * be resumed all the same (RFC 5246, 7.2.1), which SSL_free() would prevent. */
+	if (self->defect[0] == '\0' && SSL_is_init_finished(self->ssl))
+		SSL_set_shutdown(self->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(self->ssl);
 	tls_context_unref(self->context);
 	buffer_fini(&self->held);

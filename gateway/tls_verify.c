@@ -18,6 +18,7 @@
 struct tls_verify {
 	X509_STORE *store;
 	STACK_OF(X509) * cas;
+	STACK_OF(X509_CRL) * crls;
 	time_t crl_expires;
 };
 
@@ -233,7 +234,7 @@ load_crls(struct tls_verify *self, const struct tls_pem *pem, char error[TLS_ERR
 	ERR_clear_error();
 	good = good && every_ca_has_crl(self, crls, pem->name, error);
 	BIO_free(bio);
-	sk_X509_CRL_pop_free(crls, X509_CRL_free);
+	self->crls = crls;
 	if (good)
 		X509_STORE_set_flags(
 		    self->store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
@@ -270,6 +271,7 @@ tls_verify_free(struct tls_verify *self)
 		return;
 	X509_STORE_free(self->store);
 	sk_X509_pop_free(self->cas, X509_free);
+	sk_X509_CRL_pop_free(self->crls, X509_CRL_free);
 	free(self);
 }
 
@@ -306,6 +308,38 @@ tls_verify_certificate(
 	if (defect == NULL)
 		defect = identity_of(leaf, identity);
 	return defect;
+}
+
+/* True when NEWER comes from the issuer of OLDER and has a lower CRL number. */
+static bool
+crl_went_back(X509_CRL *newer, X509_CRL *older)
+{
+	ASN1_INTEGER *now = X509_CRL_get_ext_d2i(newer, NID_crl_number, NULL, NULL);
+	ASN1_INTEGER *before = X509_CRL_get_ext_d2i(older, NID_crl_number, NULL, NULL);
+	bool back = X509_NAME_cmp(X509_CRL_get_issuer(newer), X509_CRL_get_issuer(older)) == 0 &&
+	            (now == NULL || before == NULL || ASN1_INTEGER_cmp(now, before) < 0);
+
+	ASN1_INTEGER_free(now);
+	ASN1_INTEGER_free(before);
+	return back;
+}
+
+const char *
+tls_verify_crl_went_back(const struct tls_verify *self, const struct tls_pem *previous)
+{
+	BIO *bio =
+	    previous->bytes == NULL ? NULL : BIO_new_mem_buf(previous->bytes, (int)previous->len);
+	X509_CRL *older;
+	bool back = false;
+
+	while (bio != NULL && (older = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+		for (int i = 0; i < sk_X509_CRL_num(self->crls); i++)
+			back = back || crl_went_back(sk_X509_CRL_value(self->crls, i), older);
+		X509_CRL_free(older);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return back ? "the CRL number is lower than that of the one in force" : NULL;
 }
 
 time_t

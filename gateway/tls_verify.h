@@ -40,6 +40,11 @@ void tls_verify_install(struct tls_verify *self, SSL_CTX *ctx);
 const char *tls_verify_certificate(
     struct tls_verify *self, X509 *leaf, STACK_OF(X509) * chain, struct identity *identity);
 
+/* NULL, or a static text when a CRL of SELF has a lower number than one of the same issuer in
+ * PREVIOUS: an old list would bring revoked certificates back. PREVIOUS was good once; it may have
+ * expired since. */
+const char *tls_verify_crl_went_back(const struct tls_verify *self, const struct tls_pem *previous);
+
 /* When the first CRL runs out; 0 when none is configured. */
 time_t tls_verify_crl_expires(const struct tls_verify *self);
 
