@@ -139,23 +139,6 @@ upstream_new(
 	return self;
 }
 
-void
-upstream_free(struct upstream *self)
-{
-	if (self == NULL)
-		return;
-	while (self->idle != NULL) {
-		assert(self->idle->phase == UPSTREAM_IDLE);
-		upstream_discard(self->idle);
-	}
-	for (size_t i = 0; i < self->server_count; i++) {
-		ev_timer_stop(self->loop, &self->servers[i].timer);
-		store_check_free(self->servers[i].check);
-	}
-	free(self->servers);
-	free(self);
-}
-
 bool
 upstream_is_available(const struct upstream *self)
 {
@@ -211,6 +194,28 @@ pool_remove(struct upstream_connection *connection)
 	self->idle_count--;
 }
 
+/* Takes the connection that was used last. The pool is not empty. */
+static struct upstream_connection *
+pool_pop(struct upstream *self)
+{
+	struct upstream_connection *connection = self->idle;
+
+	assert(connection->phase == UPSTREAM_IDLE && connection->previous == NULL);
+	self->idle = connection->next;
+	if (self->idle != NULL)
+		self->idle->previous = NULL;
+	connection->next = NULL;
+	self->idle_count--;
+	return connection;
+}
+
+static void
+free_connection(struct upstream_connection *connection)
+{
+	close_socket(connection);
+	free(connection);
+}
+
 void
 upstream_discard(struct upstream_connection *connection)
 {
@@ -218,8 +223,22 @@ upstream_discard(struct upstream_connection *connection)
 		return;
 	if (connection->phase == UPSTREAM_IDLE)
 		pool_remove(connection);
-	close_socket(connection);
-	free(connection);
+	free_connection(connection);
+}
+
+void
+upstream_free(struct upstream *self)
+{
+	if (self == NULL)
+		return;
+	while (self->idle != NULL)
+		free_connection(pool_pop(self));
+	for (size_t i = 0; i < self->server_count; i++) {
+		ev_timer_stop(self->loop, &self->servers[i].timer);
+		store_check_free(self->servers[i].check);
+	}
+	free(self->servers);
+	free(self);
 }
 
 /* The next server to try: in turn, those that failed last; none that this connect has tried. */
@@ -377,13 +396,11 @@ struct upstream_connection *
 upstream_acquire(struct upstream *self, bool fresh, const struct upstream_events *events, void *arg)
 {
 	while (!fresh && self->idle != NULL) {
-		struct upstream_connection *connection = self->idle;
-		assert(connection->phase == UPSTREAM_IDLE);
+		struct upstream_connection *connection = pool_pop(self);
 		if (!is_quiet(connection)) {
-			upstream_discard(connection);
+			free_connection(connection);
 			continue;
 		}
-		pool_remove(connection);
 		connection->phase = UPSTREAM_ACTIVE;
 		connection->reused = true;
 		connection->wants_read = true;
