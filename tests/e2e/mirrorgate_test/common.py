@@ -38,17 +38,20 @@ def wait_until(predicate, what, timeout=10.0):
 
 
 class Lines:
-    """The lines a process writes into a pipe, collected by a thread of their own."""
+    """The lines a process writes into a pipe, collected by a thread of their own. Who holds `held`
+    makes it a reader that stalls."""
 
     def __init__(self, pipe):
         self._pipe = pipe
         self._lines = []
+        self.held = threading.Lock()
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
 
     def _collect(self):
         for line in self._pipe:
-            self._lines.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
+            with self.held:
+                self._lines.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
 
     def __len__(self):
         return len(self._lines)

@@ -50,8 +50,9 @@ class Lab:
     def store(self, kind, root=None):
         return {"stub": self.stub, "nginx": self.nginx}[kind](root)
 
-    def scripted(self, script):
-        return self._keep(store.ScriptedStore(script))
+    def scripted(self, script, *, unix=False):
+        path = self.new_folder("scripted") / "sock" if unix else None
+        return self._keep(store.ScriptedStore(script, path))
 
     def prepared(self, *stores, config=None, policy=None):
         """A gateway whose files are written, but which does not run."""
@@ -59,11 +60,12 @@ class Lab:
             self.world, self.new_folder("gate"), list(stores), config=config, policy_data=policy
         )
 
-    def gateway(self, *stores, config=None, policy=None):
-        """A running gateway in front of STORES; a new stub when none are named."""
+    def gateway(self, *stores, config=None, policy=None, **start):
+        """A running gateway in front of STORES; a new stub when none are named. START goes to
+        Gateway.start()."""
         made = self.prepared(*(stores or [self.stub()]), config=config, policy=policy)
         self._keep(made)
-        return made.start()
+        return made.start(**start)
 
     def close(self):
         """Stops everything, the latest first, and then fails if anything ended badly."""

@@ -221,15 +221,22 @@ class Nginx(Store):
 
 class ScriptedStore:
     """A store that does exactly what the test says: SCRIPT(connection, number) runs in a thread for
-    each connection accepted, numbered from 1. `heads` are the request heads read with read_head."""
+    each connection accepted, numbered from 1. `heads` are the request heads read with read_head.
+    It listens on the Unix socket PATH, or on a port of loopback."""
 
-    def __init__(self, script):
+    def __init__(self, script, path=None):
         self._script = script
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        if path:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            self._listener.listen(128)
+        else:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._connections = []
         self.heads = []
-        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
-        self.url = f"http://{self.address}"
+        name = self._listener.getsockname()
+        self.address = f"unix:{name}" if path else "127.0.0.1:%d" % name[1]
+        self.url = self.address if path else f"http://{self.address}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
