@@ -104,29 +104,13 @@ on_store_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 static void
-print_range(struct buffer *out, const struct request_range *range)
-{
-	switch (range->form) {
-	case RANGE_NONE:
-		break;
-	case RANGE_FROM:
-		buffer_printf(out, "Range: bytes=%llu-\r\n", range->first);
-		break;
-	case RANGE_FROM_TO:
-		buffer_printf(out, "Range: bytes=%llu-%llu\r\n", range->first, range->last);
-		break;
-	case RANGE_SUFFIX:
-		buffer_printf(out, "Range: bytes=-%llu\r\n", range->last);
-		break;
-	}
-}
-
-static void
 print_conditions(struct buffer *out, const struct request *request)
 {
-	char date[HTTP_DATE_LEN + 1];
+	char date[HTTP_DATE_LEN + 1], range[REQUEST_RANGE_TEXT];
 
-	print_range(out, &request->range);
+	request_gate_print_range(&request->range, range);
+	if (range[0] != '\0')
+		buffer_printf(out, "Range: %s\r\n", range);
 	if (request->if_range.bytes != NULL)
 		buffer_printf(
 		    out, "If-Range: %.*s\r\n", (int)request->if_range.len, request->if_range.bytes);

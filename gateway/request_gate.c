@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../policy/path.h"
@@ -431,6 +432,26 @@ request_gate_check(
 	if (request->method != METHOD_PUT)
 		read_conditions(&head, request);
 	return accepted;
+}
+
+void
+request_gate_print_range(const struct request_range *range, char text[REQUEST_RANGE_TEXT])
+{
+	text[0] = '\0';
+	switch (range->form) {
+	case RANGE_NONE:
+		break;
+	case RANGE_FROM:
+		(void)snprintf(text, REQUEST_RANGE_TEXT, "bytes=%llu-", range->first);
+		break;
+	case RANGE_FROM_TO:
+		(void)snprintf(
+		    text, REQUEST_RANGE_TEXT, "bytes=%llu-%llu", range->first, range->last);
+		break;
+	case RANGE_SUFFIX:
+		(void)snprintf(text, REQUEST_RANGE_TEXT, "bytes=-%llu", range->last);
+		break;
+	}
 }
 
 void

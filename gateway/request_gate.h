@@ -53,6 +53,10 @@ struct request_gate {
 struct refusal request_gate_scan_refusal(
     enum http_scan_result result, const struct http_scan *scan);
 
+/* Writes RANGE as a Range field's value, "" for RANGE_NONE. */
+enum { REQUEST_RANGE_TEXT = 64 };
+void request_gate_print_range(const struct request_range *range, char text[REQUEST_RANGE_TEXT]);
+
 /* Forgets every span of REQUEST: the head they point into is about to go. */
 void request_gate_detach(struct request *request);
 

@@ -40,7 +40,7 @@ struct transaction {
 	unsigned retry_after;
 	char *target; /* path as it came, for the log; NULL when there was none */
 	char *method;
-	char range[64];
+	char range[REQUEST_RANGE_TEXT];
 	struct buffer body; /* of an upload */
 	unsigned long long body_left;
 	struct snapshot snapshot;
@@ -336,22 +336,8 @@ remember(struct transaction *self)
 		self->method = buffer_copy(request->method_text.bytes, request->method_text.len);
 	if (request->path.bytes != NULL)
 		self->target = buffer_copy(request->path.bytes, request->path.len);
-	switch (request->range.form) {
-	case RANGE_NONE:
-		return;
-	case RANGE_FROM:
-		(void)snprintf(
-		    self->range, sizeof self->range, "bytes=%llu-", request->range.first);
-		break;
-	case RANGE_FROM_TO:
-		(void)snprintf(self->range, sizeof self->range, "bytes=%llu-%llu",
-		    request->range.first, request->range.last);
-		break;
-	case RANGE_SUFFIX:
-		(void)snprintf(self->range, sizeof self->range, "bytes=-%llu", request->range.last);
-		break;
-	}
-	self->record.range = self->range;
+	request_gate_print_range(&request->range, self->range);
+	self->record.range = request->range.form != RANGE_NONE ? self->range : NULL;
 }
 
 /* Gate, limits, policy: may this request go on? */
