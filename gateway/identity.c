@@ -4,6 +4,7 @@
  */
 #include "identity.h"
 
+#include <openssl/asn1.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
@@ -12,23 +13,40 @@
 
 enum { OID_MAX = 80, RSA_MIN_BITS = 2048, EC_MIN_BITS = 256 };
 
+/* How many RDNs the encoded name has. X509_NAME lists their attributes only, so an empty RDN
+ * would go unseen. -1 when the encoding cannot be read. */
+static int
+rdn_count(const X509_NAME *name)
+{
+	const unsigned char *der;
+	size_t len;
+	ASN1_SEQUENCE_ANY *rdns = NULL;
+
+	if (X509_NAME_get0_der(name, &der, &len) == 1)
+		rdns = d2i_ASN1_SEQUENCE_ANY(NULL, &der, (long)len);
+	int count = rdns != NULL ? sk_ASN1_TYPE_num(rdns) : -1;
+	sk_ASN1_TYPE_pop_free(rdns, ASN1_TYPE_free);
+	return count;
+}
+
 static const char *
 read_subject(const X509_NAME *name, char text[SUBJECT_MAX_BYTES + 1])
 {
 	struct subject_rdn rdns[SUBJECT_MAX_RDNS];
 	char oids[SUBJECT_MAX_RDNS][OID_MAX];
-	int count = X509_NAME_entry_count(name), last_set = -1;
+	int count = X509_NAME_entry_count(name);
 
 	if (count > SUBJECT_MAX_RDNS)
 		return "the subject has too many attributes";
+	if (count != rdn_count(name))
+		return "the subject has an RDN that is empty or has several values";
 	for (int i = 0; i < count; i++) {
 		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
 		const ASN1_STRING *value = X509_NAME_ENTRY_get_data(entry);
-		int type = ASN1_STRING_type(value), set = X509_NAME_ENTRY_set(entry);
+		int type = ASN1_STRING_type(value);
 
-		if (set == last_set)
-			return "the subject has an RDN with several values";
-		last_set = set;
+		if (X509_NAME_ENTRY_set(entry) != i)
+			return "the subject has an RDN that is empty or has several values";
 		int oid_len = OBJ_obj2txt(oids[i], OID_MAX, X509_NAME_ENTRY_get_object(entry), 1);
 		if (oid_len <= 0 || oid_len >= OID_MAX)
 			return "the subject has an attribute type that is too long";

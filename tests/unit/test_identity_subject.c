@@ -216,6 +216,40 @@ test_names_outside_the_profile_are_refused(void **state)
 	assert_refused_for(cases[0].attributes, 0, "empty");
 }
 
+/* SET {} between, before or after RDNs: X509_NAME drops it, so only the encoding shows it. */
+static void
+test_an_empty_rdn_is_refused_wherever_it_stands(void **state)
+{
+#define EMPTY 0x31, 0x00
+#define COUNTRY 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x06, 0x13, 0x02, 'D', 'K'
+#define NAME 0x31, 0x0a, 0x30, 0x08, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x01, 'x'
+	static const unsigned char before[] = {0x30, 27, EMPTY, COUNTRY, NAME};
+	static const unsigned char between[] = {0x30, 27, COUNTRY, EMPTY, NAME};
+	static const unsigned char after[] = {0x30, 27, COUNTRY, NAME, EMPTY};
+	static const unsigned char none[] = {0x30, 25, COUNTRY, NAME};
+	static const unsigned char *const names[] = {before, between, after, none};
+	X509 *certificate = certificates_make(&(struct certificate_spec){0});
+	struct identity identity;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(names); i++) {
+		const unsigned char *at = names[i];
+		X509_NAME *name = d2i_X509_NAME(NULL, &at, names[i][1] + 2);
+		assert_non_null(name);
+		assert_int_equal(X509_set_subject_name(certificate, name), 1);
+		X509_NAME_free(name);
+		const char *defect = identity_of(certificate, &identity);
+		if (names[i] == none)
+			assert_string_equal(identity.subject, "CN=x,C=DK");
+		else
+			assert_non_null(strstr(defect, "empty"));
+	}
+	X509_free(certificate);
+#undef EMPTY
+#undef COUNTRY
+#undef NAME
+}
+
 static void
 test_an_rdn_of_several_values_is_refused(void **state)
 {
@@ -378,6 +412,7 @@ main(void)
 	    cmocka_unit_test(test_names_are_printed_in_rfc_4514_order),
 	    cmocka_unit_test(test_look_alikes_have_other_names),
 	    cmocka_unit_test(test_names_outside_the_profile_are_refused),
+	    cmocka_unit_test(test_an_empty_rdn_is_refused_wherever_it_stands),
 	    cmocka_unit_test(test_an_rdn_of_several_values_is_refused),
 	    cmocka_unit_test(test_a_name_has_at_most_1024_bytes_and_32_attributes),
 	    cmocka_unit_test(test_an_attribute_type_that_is_too_long_is_refused),
