@@ -212,7 +212,7 @@ class Gateway:
                 continue
             try:
                 stat = (entry / "stat").read_text()
-                command = (entry / "cmdline").read_text() + (entry / "comm").read_text()
+                command = _text(entry / "cmdline") + _text(entry / "comm")
             except OSError:
                 continue
             state, parent = stat.rpartition(")")[2].split()[:2]
@@ -321,6 +321,11 @@ class Gateway:
         lines = common.wait_until(found, f"an access log line of {request_id}")
         assert len(lines) == 1
         return lines[0]
+
+
+def _text(path):
+    """A file below /proc; any process may have any bytes in its name and arguments."""
+    return path.read_text("utf-8", "replace")
 
 
 def status_field(pid, name):
