@@ -211,7 +211,7 @@ class Gateway:
             if not entry.name.isdigit():
                 continue
             try:
-                stat = (entry / "stat").read_text()
+                stat = _text(entry / "stat")
                 command = _text(entry / "cmdline") + _text(entry / "comm")
             except OSError:
                 continue
