@@ -6,7 +6,6 @@ import json
 import os
 import re
 import socket
-import threading
 
 import pytest
 from mirrorgate_test import common
@@ -17,6 +16,7 @@ REQUEST = f"GET /artifacts/{'x' * 4000} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n\r\n"
 TO_STDOUT = {"log": {"access": "-"}}
 WAITING = 100  # such lines: more than a pipe or socket below takes, fewer than the gate keeps
 TOO_MANY = 500  # such lines: more than the gate keeps for a reader that stalls
+BATCH = 10  # requests sent at once
 
 
 def pipe():
@@ -49,12 +49,12 @@ def started(lab, ends):
 
 
 def ask(gate, count):
-    """COUNT requests on one connection, all of which are answered; their ids."""
+    """COUNT requests on one connection, BATCH at a time, all of which are answered; their ids."""
+    identifiers = []
     with gate.connect("acme") as connection:
-        sender = threading.Thread(target=connection.send, args=(REQUEST * count,), daemon=True)
-        sender.start()
-        identifiers = [connection.response().request_id for _ in range(count)]
-        sender.join()
+        while len(identifiers) < count:
+            connection.send(REQUEST * BATCH)
+            identifiers += [connection.response().request_id for _ in range(BATCH)]
     return identifiers
 
 
@@ -93,7 +93,7 @@ def test_a_log_whose_reader_stalls_for_long_loses_whole_lines_and_counts_them(la
     seen = [json.loads(ends[0].readline())["request_id"] for _ in range(TOO_MANY - lost)]
     assert seen == identifiers[: len(seen)], "what was kept is what came first"
     gate.wait_rest()
-    [last] = ask(gate, 1)
+    last = ask(gate, BATCH)[-1]
     identifier = None
     while identifier != last:
         identifier = json.loads(ends[0].readline())["request_id"]
