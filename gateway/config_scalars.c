@@ -169,7 +169,6 @@ static const struct {
 	const char *key;
 	size_t text;
 } unsupported[] = {
-    {"tls.ticket_keys", TEXT_OF(tls.ticket_keys)},
     {"policy_signer", TEXT_OF(policy_signer)},
     {"state_dir", TEXT_OF(state_dir)},
     {"admin_socket", TEXT_OF(admin_socket)},

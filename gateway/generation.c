@@ -18,6 +18,7 @@
 #include "../policy/policy_compile.h"
 #include "../policy/yaml_source.h"
 #include "buffer.h"
+#include "tls_tickets.h"
 
 /* Largest certificate, key or CRL file in bytes. A CRL of 100,000 certificates has 4 MiB. */
 #define PEM_FILE_MAX ((size_t)16 << 20)
@@ -62,6 +63,29 @@ take_file(const char *path, struct problems *problems)
 		problems_add(problems, path, 0, "cannot be copied to memory: %s", strerror(errno));
 	explicit_bzero(bytes, len);
 	free(bytes);
+	return fd;
+}
+
+/* Without a configured file the keys are random, and live as long as the supervisor. */
+static int
+take_ticket_keys(
+    const struct config *config, const struct generation *previous, struct problems *problems)
+{
+	char key[TLS_TICKETS_KEY_TEXT + 1];
+	int fd;
+
+	if (config->tls.ticket_keys != NULL)
+		return take_file(config->tls.ticket_keys, problems);
+	if (previous != NULL) {
+		fd = fcntl(previous->files[GENERATION_TICKET_KEYS], F_DUPFD_CLOEXEC, 0);
+	} else {
+		tls_tickets_random_key(key);
+		fd = memfd_of("ticket-keys", key, TLS_TICKETS_KEY_TEXT);
+		explicit_bzero(key, sizeof key);
+	}
+	if (fd < 0)
+		problems_add(problems, config->file, 0, "ticket keys cannot be kept in memory: %s",
+		    strerror(errno));
 	return fd;
 }
 
@@ -122,6 +146,8 @@ open_tls(const struct generation *self, const struct config *config, char error[
 	    .client_ca = {config->tls.client_ca, files[GENERATION_CLIENT_CA].bytes,
 	        files[GENERATION_CLIENT_CA].len},
 	    .crl = {config->tls.crl, files[GENERATION_CRL].bytes, files[GENERATION_CRL].len},
+	    .ticket_keys = {config->tls.ticket_keys != NULL ? config->tls.ticket_keys : "",
+	        files[GENERATION_TICKET_KEYS].bytes, files[GENERATION_TICKET_KEYS].len},
 	};
 	struct tls_options options = {.high_ciphers = config->tls.ciphers == CONFIG_CIPHERS_HIGH,
 	    .session_lifetime = (long)config->tls.session_lifetime};
@@ -254,6 +280,7 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 	self->files[GENERATION_CLIENT_CA] = take_file(config->tls.client_ca, problems);
 	if (config->tls.crl != NULL)
 		self->files[GENERATION_CRL] = take_file(config->tls.crl, problems);
+	self->files[GENERATION_TICKET_KEYS] = take_ticket_keys(config, previous, problems);
 	check(self, previous, config, problems);
 	if (problems_count(problems) == 0)
 		return self;

@@ -19,7 +19,8 @@ enum generation_file {
 	GENERATION_CERTIFICATE,
 	GENERATION_KEY,
 	GENERATION_CLIENT_CA,
-	GENERATION_CRL, /* -1 when the configuration says none */
+	GENERATION_CRL,         /* -1 when the configuration says none */
+	GENERATION_TICKET_KEYS, /* made at the first start when the configuration has none */
 	GENERATION_FILES,
 };
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "tls_tickets.h"
 
 enum { SESSIONS_MAX = 20000 };
 
@@ -24,6 +25,7 @@ struct tls_context {
 	long session_lifetime;
 	SSL_CTX *ssl;
 	struct tls_verify *verify;
+	struct tls_tickets *tickets;
 };
 
 /* Fills ERROR with FILE, WHAT and OpenSSL's reason, and empties OpenSSL's queue. */
@@ -134,6 +136,26 @@ tls_context_session_is_old(const struct tls_context *self, SSL_SESSION *session)
 	return now < since || now - since >= self->session_lifetime;
 }
 
+/* A ticket has been decrypted (SSL_CTX_set_session_ticket_cb(3)). One that is too old, or whose
+ * client would not be let in now, is passed over: the full handshake that follows tells the client
+ * what is wrong, or gives it a new ticket. */
+static SSL_TICKET_RETURN
+on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
+    SSL_TICKET_STATUS status, void *arg)
+{
+	struct tls_context *self = arg;
+	struct identity identity;
+
+	(void)ssl, (void)name, (void)name_len;
+	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	X509 *leaf = SSL_SESSION_get0_peer(session);
+	if (leaf == NULL || tls_context_session_is_old(self, session) ||
+	    tls_verify_certificate(self->verify, leaf, NULL, &identity) != NULL)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* Sessions are good only for the rules they were verified by: the context is a hash of them. */
 static void
 bind_sessions(struct tls_context *self, const struct tls_material *material)
@@ -168,8 +190,7 @@ set_protocol(struct tls_context *self, const struct tls_options *options)
 	        "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") != 1)
 		abort();
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-	                             SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-	                             SSL_OP_NO_TICKET);
+	                             SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_LEGACY_SERVER_CONNECT |
 	                               SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
@@ -178,7 +199,7 @@ set_protocol(struct tls_context *self, const struct tls_options *options)
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_SERVER);
 	SSL_CTX_sess_set_cache_size(ssl, SESSIONS_MAX);
 	SSL_CTX_set_timeout(ssl, options->session_lifetime);
-	SSL_CTX_set_session_ticket_cb(ssl, on_new_ticket, NULL, NULL);
+	SSL_CTX_set_session_ticket_cb(ssl, on_new_ticket, on_ticket, self);
 	SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
 }
 
@@ -203,6 +224,10 @@ tls_context_new(const struct tls_material *material, const struct tls_options *o
 	if (self->verify == NULL)
 		goto free_self;
 	tls_verify_install(self->verify, self->ssl);
+	self->tickets = tls_tickets_new(&material->ticket_keys, error);
+	if (self->tickets == NULL)
+		goto free_self;
+	tls_tickets_install(self->tickets, self->ssl);
 	return self;
 free_self:
 	tls_context_unref(self);
@@ -223,6 +248,7 @@ tls_context_unref(struct tls_context *self)
 		return;
 	SSL_CTX_free(self->ssl);
 	tls_verify_free(self->verify);
+	tls_tickets_free(self->tickets);
 	free(self);
 }
 

@@ -2,8 +2,10 @@
  * The server side of TLS for one generation: certificate, key, ciphers, verify rules, sessions.
  *
  * TLS 1.2 and 1.3 only, client certificates always, security level 2 whatever the system says,
- * no renegotiation, no compression, no early data, http/1.1 the only ALPN protocol. Sessions are
- * kept in this process and bound to the verify rules; a resumed client is verified again.
+ * no renegotiation, no compression, no early data, http/1.1 the only ALPN protocol. Sessions
+ * travel in tickets, so that any worker and any node with the same ticket keys can resume them;
+ * clients without tickets (TLS 1.2 session ids) have theirs kept in this process. Either kind is
+ * bound to the verify rules, and a resumed client is verified again.
  */
 #ifndef GATEWAY_TLS_CONTEXT_H
 #define GATEWAY_TLS_CONTEXT_H
@@ -16,7 +18,7 @@
 struct tls_context; /* counted references */
 
 struct tls_material {
-	struct tls_pem certificate, key, client_ca, crl;
+	struct tls_pem certificate, key, client_ca, crl, ticket_keys;
 };
 
 struct tls_options {

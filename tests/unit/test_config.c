@@ -148,8 +148,6 @@ static void
 test_keys_of_later_releases_are_refused_not_ignored(void **state)
 {
 	(void)state;
-	sample_refuse(sample_text(8, "  crl: ca.crl\n  ticket_keys: ticket.keys", ""), false,
-	    "9: `tls.ticket_keys` is not supported by this release; remove it\n");
 	sample_refuse_added("policy_signer: release.crt",
 	    "`policy_signer` is not supported by this release; remove it");
 	sample_refuse_added("state_dir: /var/lib/mirrorgate",
