@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "buffer.h"
-#include "json_writer.h"
+#include "../policy/buffer.h"
+#include "../policy/json_writer.h"
 #include "log.h"
 
 enum {

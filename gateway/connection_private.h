@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 #include "connection.h"
 #include "http_scan.h"
 #include "transaction.h"

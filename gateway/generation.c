@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../policy/buffer.h"
 #include "../policy/policy_compile.h"
 #include "../policy/yaml_source.h"
-#include "buffer.h"
 #include "tls_tickets.h"
 
 /* Largest certificate, key or CRL file in bytes. A CRL of 100,000 certificates has 4 MiB. */

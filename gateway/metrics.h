@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 
 /*       enum                    type     name and help of the Prometheus series */
 #define METRICS_TABLE(X)                                                                           \

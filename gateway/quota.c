@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 
 enum { ROWS = 4, CELLS = 8192 };
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../policy/json_writer.h"
 #include "http_date.h"
-#include "json_writer.h"
 #include "upstream.h"
 
 static const char json_type[] = "application/json";

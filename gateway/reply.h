@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 #include "problem.h"
 #include "services.h"
 #include "snapshot.h"

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 #include "http_message.h"
 #include "request_gate.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 #include "log.h"
 
 enum { BACKLOG = 4096, FIRST_PASSED_FD = 3 };

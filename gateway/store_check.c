@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 
 enum { STATUS_LINE_MIN = 12, REQUEST_MAX = 4096 + 256 };
 

@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../policy/buffer.h"
 #include "access_log.h"
-#include "buffer.h"
 #include "channel.h"
 #include "log.h"
 #include "notify.h"

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 #include "tls_tickets.h"
 
 enum { SESSIONS_MAX = 20000 };

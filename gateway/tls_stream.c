@@ -16,7 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 
 enum {
 	NOTSENT_MAX =

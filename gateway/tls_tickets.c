@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 
 enum { NAME_BYTES = 16, SECRET_BYTES = 32 };
 

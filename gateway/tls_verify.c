@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 
 struct tls_verify {
 	X509_STORE *store;

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "buffer.h"
+#include "../policy/buffer.h"
 #include "log.h"
 #include "store_check.h"
 

@@ -8,7 +8,6 @@
 #include "policy_image.h"
 
 #include <endian.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "policy.h"
@@ -63,40 +62,28 @@ policy_image_product_key(struct policy_image_key *key, uint32_t product)
 	key->len = 5;
 }
 
-static unsigned char *
-extend(struct policy_image_buffer *self, size_t size)
-{
-	if (size > self->capacity - self->len) {
-		self->capacity = 2 * self->capacity + size + 256;
-		self->bytes = realloc(self->bytes, self->capacity);
-		if (self->bytes == NULL)
-			abort();
-	}
-	self->len += size;
-	return self->bytes + self->len - size;
-}
-
 static void
-put_le(struct policy_image_buffer *self, uint64_t value, size_t size)
+put_le(struct buffer *self, uint64_t value, size_t size)
 {
-	store_le(extend(self, size), value, size);
+	unsigned char bytes[8];
+	store_le(bytes, value, size);
+	buffer_append(self, bytes, size);
 }
 
 void
-policy_image_put_u32(struct policy_image_buffer *self, uint32_t value)
+policy_image_put_u32(struct buffer *self, uint32_t value)
 {
 	put_le(self, value, 4);
 }
 
 void
-policy_image_put_text(struct policy_image_buffer *self, const char *text)
+policy_image_put_text(struct buffer *self, const char *text)
 {
-	size_t size = strlen(text) + 1;
-	memcpy(extend(self, size), text, size);
+	buffer_append(self, text, strlen(text) + 1);
 }
 
 void
-policy_image_put_caller(struct policy_image_buffer *self, const struct policy_image_caller *caller)
+policy_image_put_caller(struct buffer *self, const struct policy_image_caller *caller)
 {
 	put_le(self, caller->role, 1);
 	put_le(self, caller->rate, 8);
@@ -106,19 +93,11 @@ policy_image_put_caller(struct policy_image_buffer *self, const struct policy_im
 }
 
 void
-policy_image_put_licence(
-    struct policy_image_buffer *self, const struct policy_image_licence *licence)
+policy_image_put_licence(struct buffer *self, const struct policy_image_licence *licence)
 {
 	put_le(self, licence->product, 4);
 	put_le(self, licence->from, 4);
 	put_le(self, licence->ends, 4);
-}
-
-void
-policy_image_buffer_free(struct policy_image_buffer *self)
-{
-	free(self->bytes);
-	*self = (struct policy_image_buffer){0};
 }
 
 static uint64_t
@@ -178,7 +157,7 @@ policy_image_get_licence(struct policy_image_cursor *self, struct policy_image_l
 }
 
 void
-policy_image_put_header(struct policy_image_buffer *self, const struct policy_image_header *header)
+policy_image_put_header(struct buffer *self, const struct policy_image_header *header)
 {
 	put_le(self, POLICY_IMAGE_FORMAT, 4);
 	put_le(self, 0, 8); /* length and checksum: policy_image_seal() */

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
 #include "path.h"
 
 enum {
@@ -68,21 +69,11 @@ struct policy_image_licence {
 	uint32_t ends;
 };
 
-/* A record under construction. Zero it to begin, set LEN to 0 to begin the next one. */
-struct policy_image_buffer {
-	unsigned char *bytes;
-	size_t len;
-	size_t capacity;
-};
-
-/* All abort when memory is exhausted. */
-void policy_image_put_u32(struct policy_image_buffer *self, uint32_t value);
-void policy_image_put_text(struct policy_image_buffer *self, const char *text);
-void policy_image_put_caller(
-    struct policy_image_buffer *self, const struct policy_image_caller *caller);
-void policy_image_put_licence(
-    struct policy_image_buffer *self, const struct policy_image_licence *licence);
-void policy_image_buffer_free(struct policy_image_buffer *self);
+/* Appending to a record. */
+void policy_image_put_u32(struct buffer *self, uint32_t value);
+void policy_image_put_text(struct buffer *self, const char *text);
+void policy_image_put_caller(struct buffer *self, const struct policy_image_caller *caller);
+void policy_image_put_licence(struct buffer *self, const struct policy_image_licence *licence);
 
 /* A record being read. Nothing is read past END; a read that would be returns 0 or "" and sets
  * DAMAGED for good. */
@@ -102,8 +93,7 @@ bool policy_image_get_licence(
 
 /* Adds the header's record; only key and value, the caller hands them to cdb_make. */
 extern const char policy_image_magic[];
-void policy_image_put_header(
-    struct policy_image_buffer *self, const struct policy_image_header *header);
+void policy_image_put_header(struct buffer *self, const struct policy_image_header *header);
 
 /* Writes length and checksum into the LEN bytes of a finished image. */
 void policy_image_seal(unsigned char *image, size_t len);

@@ -36,7 +36,7 @@ struct rules {
 struct writer {
 	const struct policy_file *file;
 	struct cdb_make make;
-	struct policy_image_buffer value; /* of the record being made */
+	struct buffer value; /* of the record being made */
 	struct rules rules;
 };
 
@@ -101,13 +101,15 @@ rules_free(struct rules *self)
 static int
 add_record(struct writer *self, const void *key, size_t key_len)
 {
-	size_t len = self->value.len;
-	self->value.len = 0;
-	if (len > UINT32_MAX) {
+	size_t len = buffer_size(&self->value);
+	int result = -1;
+	if (len > UINT32_MAX)
 		errno = EFBIG;
-		return -1;
-	}
-	return cdb_make_add(&self->make, key, (unsigned)key_len, self->value.bytes, (unsigned)len);
+	else
+		result = cdb_make_add(
+		    &self->make, key, (unsigned)key_len, self->value.data, (unsigned)len);
+	buffer_fini(&self->value);
+	return result;
 }
 
 static int
@@ -242,6 +244,5 @@ policy_write(const struct policy_file *file, int fd)
 	if (result == 0)
 		result = seal(fd);
 	rules_free(&self.rules);
-	policy_image_buffer_free(&self.value);
 	return result;
 }

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 struct attribute_type {
 	const char *name;
 	const char *oid;
@@ -89,36 +91,12 @@ is_oid(const char *oid, size_t len)
 	return arcs >= 2;
 }
 
-/* Takes one UTF-8 character off *AT; -1 when the bytes are not well-formed (RFC 3629, 4). */
-static long
-next_character(const unsigned char **at, const unsigned char *end)
-{
-	static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned char first = *(*at)++;
-	if (first < 0x80)
-		return first;
-	int length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-	if (length == 0 || end - *at < length - 1)
-		return -1;
-	long character = first & (0xff >> (length + 1));
-	for (int i = 1; i < length; i++) {
-		unsigned char next = *(*at)++;
-		if ((next & 0xc0) != 0x80)
-			return -1;
-		character = character << 6 | (next & 0x3f);
-	}
-	bool surrogate = character >= 0xd800 && character <= 0xdfff;
-	if (character < least[length] || surrogate || character > 0x10ffff)
-		return -1;
-	return character;
-}
-
 static const char *
 characters_defect(const char *value, size_t len)
 {
 	const unsigned char *at = (const unsigned char *)value, *end = at + len;
 	while (at < end) {
-		long character = next_character(&at, end);
+		long character = utf8_next(&at, end);
 		if (character < 0)
 			return "a value is not valid UTF-8";
 		if (character < 0x20 || (character >= 0x7f && character <= 0x9f))

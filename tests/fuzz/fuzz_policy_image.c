@@ -39,20 +39,20 @@ open_and_ask(const void *image, size_t len)
 static void
 make_openable(unsigned char *image, size_t len)
 {
-	struct policy_image_buffer header = {0};
+	struct buffer header = {0};
 	unsigned char start[HEADER_MAX];
 	size_t magic = strlen(policy_image_magic);
 
 	policy_image_put_header(&header, &(struct policy_image_header){0});
 	cdb_pack((unsigned)magic, start);
-	cdb_pack((unsigned)header.len, start + 4);
+	cdb_pack((unsigned)buffer_size(&header), start + 4);
 	memcpy(start + 8, policy_image_magic, magic);
-	memcpy(start + 8 + magic, header.bytes, 4); /* the format; what follows is the input's */
-	if (len >= TABLE_SIZE + 8 + magic + header.len) {
+	memcpy(start + 8 + magic, header.data, 4); /* the format; what follows is the input's */
+	if (len >= TABLE_SIZE + 8 + magic + buffer_size(&header)) {
 		memcpy(image + TABLE_SIZE, start, 8 + magic + 4);
 		policy_image_seal(image, len);
 	}
-	policy_image_buffer_free(&header);
+	buffer_fini(&header);
 }
 
 static void
@@ -87,18 +87,18 @@ static void
 write_records(int fd, struct fuzz_input input)
 {
 	struct cdb_make make;
-	struct policy_image_buffer header = {0};
+	struct buffer header = {0};
 
 	policy_image_put_header(&header, &(struct policy_image_header){.serial = 1,
 	                                     .customers = fuzz_take_byte(&input),
 	                                     .longest_rule = fuzz_take_byte(&input)});
 	FUZZ_REQUIRE(cdb_make_start(&make, fd) == 0);
 	FUZZ_REQUIRE(cdb_make_add(&make, policy_image_magic, (unsigned)strlen(policy_image_magic),
-	                 header.bytes, (unsigned)header.len) == 0);
+	                 header.data, (unsigned)buffer_size(&header)) == 0);
 	while (input.at < input.end)
 		add_record(&make, &input);
 	FUZZ_REQUIRE(cdb_make_finish(&make) == 0);
-	policy_image_buffer_free(&header);
+	buffer_fini(&header);
 }
 
 static void

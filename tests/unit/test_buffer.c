@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/buffer.h"
+#include "../../policy/buffer.h"
 #include "random.h"
 
 static void

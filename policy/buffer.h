@@ -4,8 +4,8 @@
  * An empty buffer owns no memory, so that an idle connection costs none. Out of memory aborts:
  * every use is bounded by a limit of its owner, so it means the machine is in trouble.
  */
-#ifndef GATEWAY_BUFFER_H
-#define GATEWAY_BUFFER_H
+#ifndef POLICY_BUFFER_H
+#define POLICY_BUFFER_H
 
 #include <stdbool.h>
 #include <stddef.h>

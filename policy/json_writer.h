@@ -1,6 +1,6 @@
 /* Writing JSON text: every string is escaped, whatever bytes it holds (RFC 8259, section 7). */
-#ifndef GATEWAY_JSON_WRITER_H
-#define GATEWAY_JSON_WRITER_H
+#ifndef POLICY_JSON_WRITER_H
+#define POLICY_JSON_WRITER_H
 
 #include "buffer.h"
 
