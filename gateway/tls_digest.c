@@ -9,24 +9,44 @@
 #include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SHA256_BYTES = 32 };
+static_assert(
+    TLS_DIGEST_SHA256_HEX == 2 * TLS_DIGEST_SHA256_BYTES + 1, "two digits a byte and a NUL");
 
-static_assert(TLS_DIGEST_SHA256_HEX == 2 * SHA256_BYTES + 1, "two digits a byte and a NUL");
+static void
+digest_of(const EVP_MD *algorithm, const void *bytes, size_t len, unsigned char *digest, size_t n)
+{
+	unsigned char made[EVP_MAX_MD_SIZE];
+	unsigned made_len = 0;
+
+	if (EVP_Digest(bytes, len, made, &made_len, algorithm, NULL) != 1 || made_len != n)
+		abort();
+	memcpy(digest, made, n);
+}
+
+void
+tls_digest_sha256(const void *bytes, size_t len, unsigned char digest[TLS_DIGEST_SHA256_BYTES])
+{
+	digest_of(EVP_sha256(), bytes, len, digest, TLS_DIGEST_SHA256_BYTES);
+}
+
+void
+tls_digest_sha512(const void *bytes, size_t len, unsigned char digest[TLS_DIGEST_SHA512_BYTES])
+{
+	digest_of(EVP_sha512(), bytes, len, digest, TLS_DIGEST_SHA512_BYTES);
+}
 
 void
 tls_digest_sha256_hex(const void *bytes, size_t len, char hex[TLS_DIGEST_SHA256_HEX])
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned digest_len = 0;
+	unsigned char digest[TLS_DIGEST_SHA256_BYTES];
 
-	if (EVP_Digest(bytes, len, digest, &digest_len, EVP_sha256(), NULL) != 1 ||
-	    digest_len != SHA256_BYTES)
-		abort();
-	for (size_t i = 0; i < SHA256_BYTES; i++) {
+	tls_digest_sha256(bytes, len, digest);
+	for (size_t i = 0; i < sizeof digest; i++) {
 		hex[2 * i] = digits[digest[i] >> 4];
 		hex[2 * i + 1] = digits[digest[i] & 0xf];
 	}
-	hex[2 * SHA256_BYTES] = '\0';
+	hex[2 * sizeof digest] = '\0';
 }

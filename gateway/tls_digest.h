@@ -6,10 +6,20 @@
 
 #include <stddef.h>
 
-enum { TLS_DIGEST_SHA256_HEX = 65 }; /* 64 digits and the NUL */
+enum {
+	TLS_DIGEST_SHA256_BYTES = 32,
+	TLS_DIGEST_SHA512_BYTES = 64,
+	TLS_DIGEST_SHA256_HEX = 65, /* 64 digits and the NUL */
+};
 
-/* Writes the SHA-256 (FIPS 180-4) of LEN bytes as lower-case hex. Cannot fail: aborts when
- * OpenSSL has no SHA-256 or no memory. */
+/* The digest (FIPS 180-4) of LEN bytes. Cannot fail: aborts when OpenSSL has no such digest or no
+ * memory. */
+void tls_digest_sha256(
+    const void *bytes, size_t len, unsigned char digest[TLS_DIGEST_SHA256_BYTES]);
+void tls_digest_sha512(
+    const void *bytes, size_t len, unsigned char digest[TLS_DIGEST_SHA512_BYTES]);
+
+/* The same as lower-case hex. */
 void tls_digest_sha256_hex(const void *bytes, size_t len, char hex[TLS_DIGEST_SHA256_HEX]);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "content_digest.h"
 #include "exchange.h"
 #include "reply.h"
 #include "snapshot.h"
@@ -42,6 +43,7 @@ struct transaction {
 	char *method;
 	char range[REQUEST_RANGE_TEXT];
 	struct buffer body; /* of an upload */
+	struct content_digest content_digest;
 	unsigned long long body_left;
 	struct snapshot snapshot;
 	char stored_path[STORED_PATH_MAX];
@@ -249,6 +251,12 @@ begin_snapshot(struct transaction *self)
 		                 "The snapshot is larger than this server takes", true});
 		return;
 	}
+	if (self->request.content_digest.bytes != NULL &&
+	    !content_digest_parse(self->request.content_digest, &self->content_digest)) {
+		refuse_because(self, PROBLEM_MALFORMED_REQUEST,
+		    "Content-Digest is not a dictionary of byte sequences (RFC 9530)");
+		return;
+	}
 	if (!quota_snapshot_take(self->services->quota,
 	        quota_text_key(self->services->quota, caller->customer), caller->snapshots_per_day,
 	        now(self))) {
@@ -275,9 +283,16 @@ store_snapshot(struct transaction *self)
 	struct snapshot_limits limits = {
 	    config->snapshot_max_bytes, config->snapshot_max_components};
 	char defect[SNAPSHOT_DEFECT_MAX];
+	const char *bytes = buffer_bytes(&self->body);
+	size_t len = buffer_size(&self->body);
+	int result = -1;
 
-	int result = snapshot_canonicalise(
-	    buffer_bytes(&self->body), buffer_size(&self->body), &limits, &self->snapshot, defect);
+	const char *mismatch = content_digest_mismatch(&self->content_digest, bytes, len);
+	if (mismatch != NULL)
+		(void)snprintf(defect, sizeof defect,
+		    "The content is not what its Content-Digest says (%s)", mismatch);
+	else
+		result = snapshot_canonicalise(bytes, len, &limits, &self->snapshot, defect);
 	buffer_fini(&self->body);
 	if (result != 0) {
 		give_snapshot_back(self);

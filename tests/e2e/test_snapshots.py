@@ -2,6 +2,7 @@
 is refused and the store hears nothing.
 """
 
+import base64
 import hashlib
 import json
 
@@ -276,6 +277,50 @@ def test_an_encoded_body_is_refused(gate, store):
     with gate.connect() as connection, store.untouched():
         response = put(connection, snapshot(), fields=fields)
         refusal(response, 415, "unsupported-media-type")
+
+
+def content_digest(raw, algorithm="sha-256"):
+    digest = hashlib.new(algorithm.replace("-", ""), raw).digest()
+    return f"{algorithm}=:{base64.b64encode(digest).decode()}:"
+
+
+@pytest.mark.parametrize("algorithms", [["sha-256"], ["sha-512"], ["sha-512", "sha-256"]])
+def test_content_that_is_what_its_digest_says_is_filed(gate, algorithms):
+    raw = json.dumps(snapshot("digest")).encode()
+    value = ", ".join(content_digest(raw, algorithm) for algorithm in algorithms)
+    with gate.connect() as connection:
+        response = put(connection, raw, "digest", [*JSON, ("Content-Digest", value)])
+    assert response.status == 201, response.body
+
+
+@pytest.mark.parametrize("algorithms", [["sha-256"], ["sha-512"], ["sha-512", "sha-256"]])
+def test_content_that_is_not_what_its_digest_says_is_refused(gate, store, algorithms):
+    """The last of ALGORITHMS is about other content."""
+    raw = json.dumps(snapshot()).encode()
+    values = [content_digest(raw, algorithm) for algorithm in algorithms[:-1]]
+    value = ", ".join([*values, content_digest(raw + b" ", algorithms[-1])])
+    with gate.connect() as connection:
+        with store.untouched():
+            response = put(connection, raw, fields=[*JSON, ("Content-Digest", value)])
+            problem = refusal(response, 422, "snapshot-invalid")
+            assert algorithms[-1] in problem["detail"]
+        assert connection.get(SMALL).status == 200
+
+
+@pytest.mark.parametrize("value", ["", "sha-256", "sha-256=:AAAA:", 'sha-256="x"', "sha-256=:x:;a"])
+def test_a_digest_that_cannot_be_read_is_refused(gate, store, value):
+    with gate.connect() as connection:
+        with store.untouched():
+            response = put(connection, snapshot(), fields=[*JSON, ("Content-Digest", value)])
+            refusal(response, 400, "malformed-request")
+        assert connection.get(SMALL).status == 200
+
+
+def test_a_digest_of_an_old_algorithm_alone_proves_nothing_and_is_passed_over(gate):
+    value = "md5=:Sd/dVLAcvNLSq16eXua5uQ==:"
+    with gate.connect() as connection:
+        response = put(connection, snapshot(), fields=[*JSON, ("Content-Digest", value)])
+    assert response.status == 201
 
 
 def test_an_upload_without_length_is_refused(gate, store):
