@@ -1,8 +1,9 @@
 /*
- * mirrorgate-policy: checks, explains and compiles policies on the command line.
+ * mirrorgate-policy: checks, explains, compiles and dumps policies on the command line.
  *
  * Works on policy.yaml and on compiled images alike: both end up as an image in memory.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,6 +18,8 @@
 #include "path.h"
 #include "policy.h"
 #include "policy_compile.h"
+#include "policy_dump.h"
+#include "policy_listing.h"
 #include "policy_value.h"
 #include "subject.h"
 
@@ -33,6 +36,7 @@ print_usage(FILE *out)
 	      "       mirrorgate-policy explain POLICY --subject DN\n"
 	      "               (--download PATH | --snapshot NAME) [--at TIME]\n"
 	      "       mirrorgate-policy compile POLICY -o IMAGE\n"
+	      "       mirrorgate-policy dump POLICY\n"
 	      "       mirrorgate-policy -V | -h\n"
 	      "POLICY is policy.yaml or a compiled image; TIME is YYYY-MM-DD or\n"
 	      "YYYY-MM-DDTHH:MM:SSZ.\n",
@@ -266,6 +270,31 @@ run_compile(const struct options *options)
 	return result == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* True when all that was printed has left; otherwise the reason is reported. */
+static bool
+is_printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	report_failure("write to", "standard output");
+	return false;
+}
+
+static int
+run_dump(const struct options *options)
+{
+	struct policy *policy = load(options->policy);
+	if (policy == NULL)
+		return EXIT_FAILED;
+	const char *defect;
+	struct policy_listing *listing = policy_listing_new(policy, &defect);
+	assert(listing != NULL); /* it was compiled or verified just now */
+	policy_dump(listing, stdout);
+	policy_listing_free(listing);
+	policy_unref(policy);
+	return is_printed() ? EXIT_DONE : EXIT_FAILED;
+}
+
 struct command {
 	const char *name;
 	const char *letters; /* of the options it takes */
@@ -276,6 +305,7 @@ static const struct command commands[] = {
     {"check", "", run_check},
     {"explain", "sdna", run_explain},
     {"compile", "o", run_compile},
+    {"dump", "", run_dump},
 };
 
 static const struct option long_options[] = {

@@ -23,7 +23,8 @@
 
 enum {
 	SECONDS_PER_DAY = 86400,
-	CDB_SMALLEST = 2048, /* a tinycdb file without records */
+	CDB_SMALLEST = 2048, /* a tinycdb file without records: the places of 256 tables */
+	CDB_PAIR = 8,        /* place and size of a table; hash and place of a record */
 };
 
 struct policy {
@@ -121,6 +122,44 @@ uint32_t
 policy_customer_count(const struct policy *self)
 {
 	return self->header.customers;
+}
+
+const struct policy_image_header *
+policy_header(const struct policy *self)
+{
+	return &self->header;
+}
+
+const unsigned char *
+policy_records(const struct policy *self, size_t *len)
+{
+	*len = self->cdb.cdb_dend - CDB_SMALLEST;
+	return self->cdb.cdb_mem + CDB_SMALLEST;
+}
+
+bool
+policy_finds(
+    const struct policy *self, const unsigned char *key, size_t len, const unsigned char *value)
+{
+	struct cdb cdb = self->cdb;
+	return len <= POLICY_IMAGE_KEY_MAX && cdb_find(&cdb, key, (unsigned)len) > 0 &&
+	       cdb_getdata(&cdb) == value;
+}
+
+size_t
+policy_table_entries(const struct policy *self)
+{
+	const unsigned char *image = self->cdb.cdb_mem;
+	size_t end = self->cdb.cdb_dend, entries = 0;
+	for (size_t table = 0; table < CDB_SMALLEST; table += CDB_PAIR) {
+		size_t slots = cdb_unpack(image + table + 4);
+		if (cdb_unpack(image + table) != end ||
+		    slots > (self->cdb.cdb_fsize - end) / CDB_PAIR)
+			return SIZE_MAX;
+		for (; slots > 0; slots--, end += CDB_PAIR)
+			entries += cdb_unpack(image + end + 4) != 0;
+	}
+	return end == self->cdb.cdb_fsize ? entries : SIZE_MAX;
 }
 
 /* Looks up the first LEN bytes of KEY. A record that is not there reads as an empty one. */

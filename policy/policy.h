@@ -104,4 +104,14 @@ typedef void policy_licence_fn(const struct policy_licence *licence, void *arg);
 size_t policy_each_licence(const struct policy *self, const struct policy_caller *caller,
     time_t now, policy_licence_fn *fn, void *arg);
 
+/* For those who go through all of an image: its header; its records one after another, each as
+ * tinycdb has it (length of the key, length of the value, key, value); whether looking up KEY
+ * finds the record whose value begins at VALUE; and how many places the tables for look-ups lead
+ * to, SIZE_MAX when these tables are not what follows the records. */
+const struct policy_image_header *policy_header(const struct policy *self);
+const unsigned char *policy_records(const struct policy *self, size_t *len);
+bool policy_finds(
+    const struct policy *self, const unsigned char *key, size_t len, const unsigned char *value);
+size_t policy_table_entries(const struct policy *self);
+
 #endif

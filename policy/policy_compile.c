@@ -11,6 +11,7 @@
 
 #include "policy_check.h"
 #include "policy_file.h"
+#include "policy_verify.h"
 #include "policy_write.h"
 #include "yaml_source.h"
 
@@ -69,12 +70,15 @@ copy_image(const char *name, const char *bytes, size_t len, struct problems *pro
 		problems_add(problems, name, 0, "cannot copy: %s", strerror(errno));
 	else
 		policy = open_image(fd, name, problems);
-	if (policy == NULL) {
-		close(fd);
-		return -1;
-	}
+	const char *defect = policy != NULL ? policy_verify(policy) : NULL;
+	if (defect != NULL)
+		problems_add(problems, name, 0, "is not an image of a policy: %s", defect);
+	bool good = policy != NULL && defect == NULL;
 	policy_unref(policy);
-	return fd;
+	if (good)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 static enum policy_verdict

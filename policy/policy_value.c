@@ -6,6 +6,7 @@
  */
 #include "policy_value.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,6 +155,16 @@ policy_value_size(const char *text, uint64_t *bytes)
 		return false;
 	*bytes <<= shift;
 	return true;
+}
+
+void
+policy_value_print_size(uint64_t bytes, char text[POLICY_VALUE_SIZE_SIZE])
+{
+	static const char *const units[] = {"", "K", "M", "G"};
+	size_t unit = 0;
+	for (; unit < 3 && bytes > 0 && bytes % 1024 == 0; unit++)
+		bytes /= 1024;
+	snprintf(text, POLICY_VALUE_SIZE_SIZE, "%" PRIu64 "%s", bytes, units[unit]);
 }
 
 void

@@ -11,7 +11,11 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { POLICY_VALUE_DATE_SIZE = 11 }; /* "YYYY-MM-DD" and NUL */
+enum {
+	POLICY_VALUE_DATE_SIZE = 11,     /* "YYYY-MM-DD" and NUL */
+	POLICY_VALUE_LAST_DAY = 2932896, /* 9999-12-31 */
+	POLICY_VALUE_SIZE_SIZE = 21,     /* a 64-bit number and NUL */
+};
 
 /* [a-z0-9][a-z0-9-]{0,63} */
 bool policy_value_is_id(const char *text);
@@ -27,6 +31,9 @@ bool policy_value_number(const char *text, uint64_t max, uint64_t *number);
 
 /* A number, with K, M or G for 1024, 1024^2 or 1024^3; below 2^63. */
 bool policy_value_size(const char *text, uint64_t *bytes);
+
+/* The shortest text that policy_value_size() reads as BYTES. */
+void policy_value_print_size(uint64_t bytes, char text[POLICY_VALUE_SIZE_SIZE]);
 
 void policy_value_print_day(uint32_t day, char text[POLICY_VALUE_DATE_SIZE]);
 

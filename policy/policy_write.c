@@ -1,9 +1,8 @@
 /*
  * Writing of policy images.
  *
- * The file lists rules under products; the image needs them the other way round, so they are
- * first collected in a hash table. Products are visited in their order, so each rule's list comes
- * out ascending, as the reader's binary search wants it.
+ * The file lists rules under products; the image needs them the other way round, each rule's list
+ * ascending, as the reader's binary search wants it. policy_rules.c turns them.
  */
 #include "policy_write.h"
 
@@ -15,86 +14,25 @@
 #include <sys/stat.h>
 
 #include "policy_image.h"
-#include "string_map.h"
-
-/* A path rule and the numbers of its products. */
-struct rule {
-	const char *path;
-	uint32_t *products;
-	size_t count;
-	size_t capacity;
-};
-
-struct rules {
-	struct rule *list;
-	size_t count;
-	size_t capacity;
-	struct string_map *by_path; /* -> place in LIST */
-	size_t longest;
-};
+#include "policy_rules.h"
 
 struct writer {
 	const struct policy_file *file;
 	struct cdb_make make;
 	struct buffer value; /* of the record being made */
-	struct rules rules;
+	struct policy_rules *rules;
 };
 
-/* Returns LIST with room for one element more than COUNT. */
-static void *
-grown(void *list, size_t count, size_t *capacity, size_t size)
+static struct policy_rules *
+rules_of(const struct policy_file *file)
 {
-	if (count < *capacity)
-		return list;
-	*capacity = 2 * *capacity + 4;
-	list = reallocarray(list, *capacity, size);
-	if (list == NULL)
-		abort();
-	return list;
-}
-
-static struct rule *
-rule_for(struct rules *self, const char *path)
-{
-	uint64_t place;
-	if (!string_map_add(self->by_path, path, self->count, &place))
-		return &self->list[place];
-	self->list = grown(self->list, self->count, &self->capacity, sizeof *self->list);
-	if (strlen(path) > self->longest)
-		self->longest = strlen(path);
-	struct rule *rule = &self->list[self->count++];
-	*rule = (struct rule){.path = path};
-	return rule;
-}
-
-static void
-rule_add(struct rule *self, uint32_t product)
-{
-	if (self->count > 0 && self->products[self->count - 1] == product)
-		return; /* the product names the path twice */
-	self->products =
-	    grown(self->products, self->count, &self->capacity, sizeof *self->products);
-	self->products[self->count++] = product;
-}
-
-static void
-rules_collect(struct rules *self, const struct policy_file *file)
-{
-	self->by_path = string_map_new();
+	struct policy_rules *rules = policy_rules_new();
 	for (uint32_t i = 0; i < file->product_count; i++) {
 		const struct policy_file_product *product = &file->products[i];
 		for (uint32_t j = 0; j < product->path_count; j++)
-			rule_add(rule_for(self, product->paths[j]), i);
+			policy_rules_add(rules, product->paths[j], i);
 	}
-}
-
-static void
-rules_free(struct rules *self)
-{
-	for (size_t i = 0; i < self->count; i++)
-		free(self->list[i].products);
-	free(self->list);
-	string_map_free(self->by_path);
+	return rules;
 }
 
 /* Adds the record in VALUE under KEY and empties VALUE. */
@@ -124,11 +62,12 @@ add_named(struct writer *self, enum policy_image_kind kind, const char *name)
 static int
 write_header(struct writer *self)
 {
-	policy_image_put_header(&self->value, &(struct policy_image_header){
-	                                          .serial = self->file->serial_value,
-	                                          .customers = self->file->customer_count,
-	                                          .longest_rule = (uint32_t)self->rules.longest,
-	                                      });
+	policy_image_put_header(
+	    &self->value, &(struct policy_image_header){
+	                      .serial = self->file->serial_value,
+	                      .customers = self->file->customer_count,
+	                      .longest_rule = (uint32_t)policy_rules_longest(self->rules),
+	                  });
 	return add_record(self, policy_image_magic, strlen(policy_image_magic));
 }
 
@@ -184,7 +123,7 @@ write_product(struct writer *self, uint32_t number)
 }
 
 static int
-write_rule(struct writer *self, const struct rule *rule)
+write_rule(struct writer *self, const struct policy_rule *rule)
 {
 	for (size_t i = 0; i < rule->count; i++)
 		policy_image_put_u32(&self->value, rule->products[i]);
@@ -203,8 +142,8 @@ write_records(struct writer *self)
 		if (write_product(self, i) != 0)
 			return -1;
 	}
-	for (size_t i = 0; i < self->rules.count; i++) {
-		if (write_rule(self, &self->rules.list[i]) != 0)
+	for (size_t i = 0; i < policy_rules_count(self->rules); i++) {
+		if (write_rule(self, policy_rules_at(self->rules, i)) != 0)
 			return -1;
 	}
 	for (uint32_t i = 0; i < file->customer_count; i++) {
@@ -233,8 +172,7 @@ seal(int fd)
 int
 policy_write(const struct policy_file *file, int fd)
 {
-	struct writer self = {.file = file};
-	rules_collect(&self.rules, file);
+	struct writer self = {.file = file, .rules = rules_of(file)};
 	int result = cdb_make_start(&self.make, fd);
 	if (result == 0)
 		result = write_records(&self);
@@ -243,6 +181,6 @@ policy_write(const struct policy_file *file, int fd)
 		result = -1;
 	if (result == 0)
 		result = seal(fd);
-	rules_free(&self.rules);
+	policy_rules_free(self.rules);
 	return result;
 }

@@ -1,13 +1,18 @@
-"""mirrorgate-policy: check, explain and compile, as an operator uses them."""
+"""mirrorgate-policy: check, explain, compile and dump, as an operator uses them."""
 
 import os
 import subprocess
 
 import pytest
 from mirrorgate_test import common
+from mirrorgate_test.client import refusal
+from mirrorgate_test.gateway import customer
+from mirrorgate_test.gateway import policy as licences_of
+from mirrorgate_test.yaml import dump
 
 TOOL = common.BUILD / "mirrorgate-policy"
 ACME = "CN=acme-prod,O=Acme Corp,C=DK"
+SMALL = "/artifacts/step-core/small.txt"
 PROBE = "CN=lb-probe,O=Mirror Operations,C=DK"
 POLICY = f"""\
 serial: 12
@@ -25,6 +30,11 @@ assert:
 
 def tool(*arguments):
     return subprocess.run([TOOL, *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+def licences(serial, **products):
+    """A policy for the gateways of the tests, in which each customer has exactly those products."""
+    return licences_of(serial, customers=[customer(name, ids) for name, ids in products.items()])
 
 
 def facts(output):
@@ -45,6 +55,19 @@ def compiled_image(policy, tmp_path):
     done = tool("compile", policy, "-o", path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     return path
+
+
+@pytest.fixture(name="image_of")
+def compiler(tmp_path):
+    """Compiles a policy, a dictionary, to the bytes of its image."""
+
+    def compiled(data):
+        source, result = tmp_path / "licensed.yaml", tmp_path / "licensed.img"
+        source.write_text(dump(data))
+        assert tool("compile", source, "-o", result).returncode == 0
+        return result.read_bytes()
+
+    return compiled
 
 
 def test_check_is_content_with_a_good_policy(policy):
@@ -146,6 +169,45 @@ def test_a_cut_image_is_refused(image):
     assert (done.returncode, done.stderr) == (1, f"{image}: is an incomplete policy image\n")
 
 
+def test_what_is_dumped_compiles_to_the_same_image(image, tmp_path):
+    done = tool("dump", image)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'paths: ["/artifacts/core/"]' in done.stdout
+    dumped = tmp_path / "dumped.yaml"
+    dumped.write_text(done.stdout)
+    again = tmp_path / "again.img"
+    assert tool("compile", dumped, "-o", again).returncode == 0
+    assert again.read_bytes() == image.read_bytes()
+
+
+def test_a_policy_and_its_image_have_one_dump(policy, image):
+    assert tool("dump", policy).stdout == tool("dump", image).stdout
+
+
+def test_a_dump_that_cannot_be_written_is_told(image):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([TOOL, "dump", image], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "cannot write to standard output" in done.stderr
+
+
+def test_the_gateway_takes_a_compiled_image(lab, image_of):
+    gate = lab.gateway()
+    gate.reload(image_of(licences(2, acme=["step-plus"])))
+    refusal(gate.get(SMALL), 403, "not-licensed")
+    gate.reload(image_of(licences(3, acme=["step-core"])))
+    assert gate.get(SMALL).status == 200
+
+
+def test_a_damaged_image_leaves_the_policy_in_force(lab, image_of):
+    gate = lab.gateway()
+    damaged = bytearray(image_of(licences(2, acme=["step-plus"])))
+    damaged[-1] ^= 1
+    said = gate.reload_refused(bytes(damaged))
+    assert any(f"{gate.policy_file}: is a damaged policy image" in line for line in said)
+    assert gate.get(SMALL).status == 200
+
+
 def test_a_policy_that_does_not_exist_is_exit_code_1():
     for arguments in (["check"], ["explain", "--subject", ACME, "--snapshot", "x"], ["compile", "-o", "/dev/null"]):
         done = tool(*arguments, "/nonexistent/policy.yaml")
@@ -164,6 +226,8 @@ def test_a_policy_that_does_not_exist_is_exit_code_1():
         ["check", "a", "-o", "b"],
         ["compile", "a"],
         ["compile", "a", "-o"],
+        ["dump"],
+        ["dump", "a", "-o", "b"],
         ["explain", "a"],
         ["explain", "a", "--subject", ACME],
         ["explain", "a", "--subject", ACME, "--download", "/x", "--snapshot", "y"],
@@ -184,5 +248,5 @@ def test_version_and_help():
     assert tool("-V").stdout.startswith("mirrorgate-policy ")
     usage = tool("-h")
     assert usage.returncode == 0
-    for word in ("check", "explain", "compile", "--subject", "--download", "--snapshot", "--at"):
+    for word in ("check", "explain", "compile", "dump", "--subject", "--download", "--snapshot", "--at"):
         assert word in usage.stdout

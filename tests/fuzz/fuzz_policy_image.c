@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../../policy/policy_image.h"
+#include "../../policy/policy_verify.h"
 #include "fuzz.h"
 #include "policy_questions.h"
 
@@ -30,8 +31,10 @@ open_and_ask(const void *image, size_t len)
 
 	FUZZ_REQUIRE((policy != NULL) == (error[0] == '\0'));
 	close(fd);
-	if (policy != NULL)
+	if (policy != NULL) {
 		policy_questions_ask(policy);
+		(void)policy_verify(policy);
+	}
 	policy_unref(policy);
 }
 

@@ -1,6 +1,6 @@
 /*
  * policy.yaml: a text either has problems, each with a message, or becomes an image that opens,
- * answers, and compiles to itself.
+ * answers, compiles to itself, and can be dumped and compiled again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../../policy/policy_compile.h"
+#include "../../policy/policy_dump.h"
 #include "fuzz.h"
 #include "policy_questions.h"
 
@@ -47,6 +48,25 @@ require_compiles_to(const void *bytes, size_t len, const char *image, size_t ima
 	problems_free(problems);
 }
 
+/* What is dumped compiles to the same image. */
+static void
+require_dump(const struct policy *policy, const char *image, size_t image_len)
+{
+	const char *defect;
+	char *text = NULL;
+	size_t len;
+	struct policy_listing *listing = policy_listing_new(policy, &defect);
+
+	FUZZ_REQUIRE(listing != NULL);
+	FILE *out = open_memstream(&text, &len);
+	FUZZ_REQUIRE(out != NULL);
+	policy_dump(listing, out);
+	FUZZ_REQUIRE(fclose(out) == 0);
+	policy_listing_free(listing);
+	require_compiles_to(text, len, image, image_len);
+	free(text);
+}
+
 static void
 check_image(int fd, const uint8_t *data, size_t size)
 {
@@ -57,6 +77,7 @@ check_image(int fd, const uint8_t *data, size_t size)
 
 	FUZZ_REQUIRE(policy != NULL);
 	policy_questions_ask(policy);
+	require_dump(policy, image, len);
 	policy_unref(policy);
 	require_compiles_to(data, size, image, len);
 	require_compiles_to(image, len, image, len);

@@ -116,8 +116,11 @@ class Gateway:
         self.config_file.write_text(yaml.dump(merged(base, changes)))
 
     def write_policy(self, data):
-        text = data if isinstance(data, str) else yaml.dump(data)
-        self.policy_file.write_text(text)
+        """Writes a policy: a dictionary, the text of a file, or the bytes of an image."""
+        if isinstance(data, bytes):
+            self.policy_file.write_bytes(data)
+        else:
+            self.policy_file.write_text(data if isinstance(data, str) else yaml.dump(data))
 
     # --- the process
 
