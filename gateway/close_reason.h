@@ -30,6 +30,8 @@ enum close_level { CLOSE_NORMAL, CLOSE_PEER_FAULT, CLOSE_STORE_FAULT, CLOSE_OUR_
 	X(LIMIT, CLOSE_PEER_FAULT, "connection limit")                            \
 	X(REVOKED, CLOSE_PEER_FAULT, "certificate no longer accepted")            \
 	X(WITHDRAWN, CLOSE_PEER_FAULT, "licence withdrawn")                       \
+	X(CERTIFICATE_ENDED, CLOSE_PEER_FAULT, "certificate expired")             \
+	X(LICENCE_ENDED, CLOSE_PEER_FAULT, "licence ended")                       \
 	X(STORE_TRUNCATED, CLOSE_STORE_FAULT, "store ended the body early")       \
 	X(STORE_STALLED, CLOSE_STORE_FAULT, "store stopped sending")              \
 	X(DRAIN_TIMEOUT, CLOSE_OUR_FAULT, "drain timeout")                        \

@@ -256,12 +256,39 @@ still_allowed(struct connection *self)
 	           transaction_redecide(self->transaction, &caller) == PROBLEM_NONE);
 }
 
+/* Past the handshake, and not on its way out. */
+static bool
+is_let_in(const struct connection *self)
+{
+	return self->state > CONN_HANDSHAKE && self->state < CONN_CLOSING;
+}
+
+void
+connection_check_dates(struct connection *self, time_t now)
+{
+	enum close_reason reason;
+
+	if (!is_let_in(self))
+		return;
+	/* A reload may have brought a CA that runs longer: then the second half says so. */
+	if (now >= self->certificate_ends &&
+	    tls_stream_verify_again(self->tls, self->services->tls) != NULL)
+		reason = CLOSE_CERTIFICATE_ENDED;
+	else if (self->transaction != NULL &&
+	         transaction_redecide(self->transaction, &self->caller) != PROBLEM_NONE)
+		reason = CLOSE_LICENCE_ENDED;
+	else
+		return;
+	services_count(self->services, METRIC_EXPIRED_CUT, 1);
+	connection_close(self, reason);
+}
+
 bool
 connection_reauthorise(struct connection *self)
 {
 	bool cut = true;
 
-	if (self->state <= CONN_HANDSHAKE || self->state >= CONN_CLOSING)
+	if (!is_let_in(self))
 		return false;
 	connection_enter(self);
 	if (tls_stream_verify_again(self->tls, self->services->tls) != NULL)

@@ -48,4 +48,8 @@ void connection_drain(struct connection *self);
  * again. Returns true when the connection was cut. */
 bool connection_reauthorise(struct connection *self);
 
+/* To be called about once a second: cuts the connection when its certificate has run out at NOW, or
+ * the licence of its running transfer has. */
+void connection_check_dates(struct connection *self, time_t now);
+
 #endif

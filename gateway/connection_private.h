@@ -72,6 +72,7 @@ struct connection {
 	bool address_counted, customer_counted, handshake_counted;
 	struct policy_caller caller;
 	struct transaction_peer peer;
+	time_t certificate_ends;
 
 	struct tls_stream *tls; /* NULL until the client's address is known and within limits */
 	bool received;          /* any byte at all */

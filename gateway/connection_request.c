@@ -147,6 +147,7 @@ connection_request_step_handshake(struct connection *self)
 	services_count(self->services,
 	    tls_stream_is_resumed(self->tls) ? METRIC_HANDSHAKES_RESUMED : METRIC_HANDSHAKES, 1);
 	identify(self);
+	self->certificate_ends = tls_stream_certificate_ends(self->tls);
 	connection_set_state(self, CONN_IDLE);
 	return true;
 }

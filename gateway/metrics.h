@@ -32,6 +32,7 @@
 	X(STORE_RETRIES, "counter", "store_retries_total", "Requests sent again")                  \
 	X(TRANSFERS_CUT, "counter", "transfers_cut_total", "Bodies cut before their end")          \
 	X(REAUTHORISED_CUT, "counter", "reauthorised_cut_total", "Connections cut by a reload")    \
+	X(EXPIRED_CUT, "counter", "expired_cut_total", "Connections cut by an end date")           \
 	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")
 
 #define METRICS_ENUM(name, type, series, help) METRIC_##name,

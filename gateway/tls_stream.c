@@ -244,6 +244,30 @@ tls_stream_verify_again(struct tls_stream *self, struct tls_context *context)
 	    tls_context_verify(context), leaf, SSL_get_peer_cert_chain(self->ssl), &self->identity);
 }
 
+static time_t
+end_of(const X509 *certificate)
+{
+	struct tm end;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+		return 0; /* verified, so it cannot be; and if it were, it would be over */
+	return timegm(&end);
+}
+
+time_t
+tls_stream_certificate_ends(const struct tls_stream *self)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(self->ssl); /* NULL: resumed */
+	time_t first = end_of(SSL_get0_peer_certificate(self->ssl));
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		time_t end = end_of(sk_X509_value(chain, i));
+		if (end < first)
+			first = end;
+	}
+	return first;
+}
+
 enum tls_status
 tls_stream_handshake(struct tls_stream *self)
 {

@@ -82,6 +82,9 @@ size_t tls_stream_queued(const struct tls_stream *self);
 /* Verifies the client's certificate again, by the rules of CONTEXT. NULL, or why not. */
 const char *tls_stream_verify_again(struct tls_stream *self, struct tls_context *context);
 
+/* When the client's certificate, or one between it and our CA, runs out. After a good handshake. */
+time_t tls_stream_certificate_ends(const struct tls_stream *self);
+
 /* Who the peer is. Before the end of a good handshake: what is known, for the log. */
 const struct identity *tls_stream_identity(const struct tls_stream *self);
 

@@ -30,6 +30,7 @@ struct worker {
 	struct listener *listener;
 	ev_io channel;
 	ev_timer drain_timer;
+	ev_timer dates; /* certificates and licences end while connections go on */
 	int status;
 };
 
@@ -48,6 +49,23 @@ adopt(struct worker *self, const struct generation *generation, char error[TLS_E
 	services->tls = tls;
 	services->generation = generation->number;
 	return true;
+}
+
+static void
+check_dates(struct connection *connection, void *arg)
+{
+	const time_t *now = arg;
+	connection_check_dates(connection, *now);
+}
+
+static void
+on_second(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *self = timer->data;
+	time_t now = (time_t)ev_now(loop);
+
+	(void)events;
+	listener_each(self->listener, check_dates, &now);
 }
 
 struct review {
@@ -253,6 +271,9 @@ set_up(struct worker *self)
 	ev_io_init(&self->channel, on_channel, options->channel, EV_READ);
 	self->channel.data = self;
 	ev_io_start(services->loop, &self->channel);
+	ev_timer_init(&self->dates, on_second, 1., 1.);
+	self->dates.data = self;
+	ev_timer_start(services->loop, &self->dates);
 	return true;
 }
 
