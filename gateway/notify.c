@@ -54,6 +54,36 @@ notify_reloading(void)
 }
 
 void
+notify_alive(void)
+{
+	notify("WATCHDOG=1\n");
+}
+
+/* The number in the environment's NAME; 0 when there is none. */
+static unsigned long long
+number_of(const char *name)
+{
+	const char *text = getenv(name);
+	unsigned long long number;
+	char rest;
+
+	if (text == NULL || text[0] < '0' || text[0] > '9' ||
+	    sscanf(text, "%18llu%c", &number, &rest) != 1)
+		return 0;
+	return number;
+}
+
+double
+notify_watchdog_interval(void)
+{
+	unsigned long long pid = number_of("WATCHDOG_PID");
+
+	if (getenv("WATCHDOG_PID") != NULL && pid != (unsigned long long)getpid())
+		return 0;
+	return (double)number_of("WATCHDOG_USEC") / 2e6;
+}
+
+void
 notify_stopping(void)
 {
 	notify("STOPPING=1\n");

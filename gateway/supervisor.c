@@ -56,6 +56,7 @@ struct supervisor {
 	bool draining;
 	int status;
 	ev_signal hangup, terminate, interrupt, quit, reopen;
+	ev_timer watchdog;
 };
 
 static void start_child(struct child *child);
@@ -428,6 +429,13 @@ on_reopen(struct ev_loop *loop, ev_signal *signal, int events)
 	log_info("access log reopened");
 }
 
+static void
+on_watchdog_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)timer, (void)events;
+	notify_alive();
+}
+
 /* ---- start ---- */
 
 static void
@@ -475,6 +483,10 @@ set_up(struct supervisor *self, const struct config *config)
 	watch_signal(self, &self->interrupt, SIGINT, on_terminate);
 	watch_signal(self, &self->quit, SIGQUIT, on_quit);
 	watch_signal(self, &self->reopen, SIGUSR1, on_reopen);
+	double interval = notify_watchdog_interval();
+	ev_timer_init(&self->watchdog, on_watchdog_due, interval, interval);
+	if (interval > 0)
+		ev_timer_start(self->loop, &self->watchdog);
 	self->children = buffer_alloc(self->count * sizeof *self->children);
 	for (unsigned i = 0; i < self->count; i++)
 		init_child(self, i);
