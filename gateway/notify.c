@@ -1,6 +1,7 @@
 /* systemd's notification protocol: one datagram to the socket that NOTIFY_SOCKET names. */
 #include "notify.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,13 +65,13 @@ static unsigned long long
 number_of(const char *name)
 {
 	const char *text = getenv(name);
-	unsigned long long number;
-	char rest;
+	char *end;
 
-	if (text == NULL || text[0] < '0' || text[0] > '9' ||
-	    sscanf(text, "%18llu%c", &number, &rest) != 1)
+	if (text == NULL || text[0] < '0' || text[0] > '9')
 		return 0;
-	return number;
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 10);
+	return *end == '\0' && errno == 0 ? number : 0;
 }
 
 double
