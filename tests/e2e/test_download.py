@@ -182,12 +182,6 @@ def test_both_tls_versions_download(gate, store, version):
         assert connection.get(CORE).body == content(store, CORE)
 
 
-def test_alpn_chooses_http_1_1(gate):
-    with gate.connect("acme", alpn=("h2", "http/1.1")) as connection:
-        assert connection.sock.selected_alpn_protocol() == "http/1.1"
-        assert connection.get(SMALL).status == 200
-
-
 def test_another_customer_downloads_what_it_is_licensed_for(gate, store):
     path = "/artifacts/step-plus/plus.zip"
     response = gate.get(path, who="globex")
