@@ -190,18 +190,27 @@ same_content(int a, int b)
 	return same;
 }
 
+/* The policy of a generation that was built, and so opens. */
+static struct policy *
+open_checked_policy(const struct generation *self, const struct config *config)
+{
+	char error[POLICY_ERROR_MAX];
+	struct policy *policy = policy_open(self->files[GENERATION_POLICY], config->policy, error);
+
+	assert(policy != NULL);
+	return policy;
+}
+
 /* A policy's serial only grows; the same serial means the same content. */
 static void
 check_serial(const struct generation *self, const struct generation *previous,
     const struct policy *policy, const struct config *config, struct problems *problems)
 {
-	char error[POLICY_ERROR_MAX];
 	struct policy *old;
 
 	if (previous == NULL)
 		return;
-	old = policy_open(previous->files[GENERATION_POLICY], config->policy, error);
-	assert(old != NULL);
+	old = open_checked_policy(previous, config);
 	unsigned long long before = policy_serial(old), after = policy_serial(policy);
 	policy_unref(old);
 	if (after < before)
@@ -286,6 +295,26 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 		return self;
 	generation_free(self);
 	return NULL;
+}
+
+void
+generation_policy_change(const struct generation *old, const struct generation *new,
+    const struct config *config, char text[GENERATION_CHANGE_MAX])
+{
+	struct policy *before = open_checked_policy(old, config);
+	struct policy *after = open_checked_policy(new, config);
+	unsigned long long was = policy_serial(before), is = policy_serial(after);
+	char summary[POLICY_DIFF_SUMMARY_MAX];
+
+	if (is == was) { /* and so is the content */
+		(void)snprintf(text, GENERATION_CHANGE_MAX, "serial %llu unchanged", is);
+	} else {
+		policy_diff_summary(before, after, summary);
+		(void)snprintf(
+		    text, GENERATION_CHANGE_MAX, "serial %llu -> %llu: %s", was, is, summary);
+	}
+	policy_unref(before);
+	policy_unref(after);
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../policy/policy.h"
+#include "../policy/policy_diff.h"
 #include "../policy/problems.h"
 #include "config.h"
 #include "tls_context.h"
@@ -34,6 +35,12 @@ struct generation {
  * PROBLEMS, when anything is wrong. */
 struct generation *generation_build(const struct config *config, uint64_t number,
     const struct generation *previous, struct problems *problems);
+/* Says what the policy of NEW changes against that of OLD, both built by generation_build():
+ * "serial 12 -> 13: customers +1 -0, ..." or "serial 12 unchanged". Takes time in proportion to
+ * the policies' size, a quarter of a second for 100,000 customers. */
+enum { GENERATION_CHANGE_MAX = POLICY_DIFF_SUMMARY_MAX + 64 };
+void generation_policy_change(const struct generation *old, const struct generation *new,
+    const struct config *config, char text[GENERATION_CHANGE_MAX]);
 /* Closes the files; their memory goes with the last descriptor and mapping. */
 void generation_close(struct generation *self);
 /* The same, and frees. */

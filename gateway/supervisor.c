@@ -111,6 +111,16 @@ build_next_generation(const struct config *config, const struct generation *curr
 	return next;
 }
 
+static void
+log_policy_change(
+    const struct config *config, const struct generation *old, const struct generation *new)
+{
+	char text[GENERATION_CHANGE_MAX];
+
+	generation_policy_change(old, new, config, text);
+	log_info("policy: %s", text);
+}
+
 /* Prints the line of a generation that every running worker has adopted. */
 static void
 announce_generation(struct supervisor *self)
@@ -167,10 +177,13 @@ on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 		notify_ready();
 		return;
 	}
-	generation_free(self->generation);
+	struct generation *old = self->generation;
 	self->generation = next;
 	for (unsigned i = 0; i < self->count; i++)
 		send_generation(self, &self->children[i]);
+	/* Only now: the workers need not wait for it. */
+	log_policy_change(self->config, old, next);
+	generation_free(old);
 }
 
 /* ---- workers ---- */

@@ -1,5 +1,5 @@
 /*
- * mirrorgate-policy: checks, explains, compiles and dumps policies on the command line.
+ * mirrorgate-policy: checks, explains, compares, compiles and dumps policies on the command line.
  *
  * Works on policy.yaml and on compiled images alike: both end up as an image in memory.
  */
@@ -18,6 +18,7 @@
 #include "path.h"
 #include "policy.h"
 #include "policy_compile.h"
+#include "policy_diff_print.h"
 #include "policy_dump.h"
 #include "policy_listing.h"
 #include "policy_value.h"
@@ -35,10 +36,11 @@ print_usage(FILE *out)
 	fputs("usage: mirrorgate-policy check POLICY\n"
 	      "       mirrorgate-policy explain POLICY --subject DN\n"
 	      "               (--download PATH | --snapshot NAME) [--at TIME]\n"
+	      "       mirrorgate-policy diff OLD NEW [--json]\n"
 	      "       mirrorgate-policy compile POLICY -o IMAGE\n"
 	      "       mirrorgate-policy dump POLICY\n"
 	      "       mirrorgate-policy -V | -h\n"
-	      "POLICY is policy.yaml or a compiled image; TIME is YYYY-MM-DD or\n"
+	      "POLICY, OLD and NEW are policy.yaml or a compiled image; TIME is YYYY-MM-DD or\n"
 	      "YYYY-MM-DDTHH:MM:SSZ.\n",
 	    out);
 }
@@ -54,11 +56,13 @@ usage_error(const char *what, const char *which)
 /* What the command line says; what it does not say is NULL. */
 struct options {
 	const char *policy;
+	const char *new_policy; /* of diff, whose POLICY is the old one */
 	const char *subject;
 	const char *download;
 	const char *snapshot;
 	const char *at;
 	const char *output;
+	const char *json;
 };
 
 /* Compiles the policy into a memfd; -1 with all problems printed. */
@@ -280,15 +284,44 @@ is_printed(void)
 	return false;
 }
 
+static struct policy_listing *
+list(const struct policy *policy)
+{
+	const char *defect;
+	struct policy_listing *listing = policy_listing_new(policy, &defect);
+	assert(listing != NULL); /* it was compiled or verified just now */
+	return listing;
+}
+
+static int
+run_diff(const struct options *options)
+{
+	/* Both are loaded in any case, so that the problems of both are printed. */
+	struct policy *old = load(options->policy), *new = load(options->new_policy);
+	int status = EXIT_FAILED;
+	if (old != NULL && new != NULL) {
+		struct policy_diff_input inputs[] = {
+		    {options->policy, list(old)}, {options->new_policy, list(new)}};
+		if (options->json != NULL)
+			policy_diff_print_json(inputs[0], inputs[1], stdout);
+		else
+			policy_diff_print_text(inputs[0], inputs[1], stdout);
+		policy_listing_free(inputs[0].listing);
+		policy_listing_free(inputs[1].listing);
+		status = is_printed() ? EXIT_DONE : EXIT_FAILED;
+	}
+	policy_unref(old);
+	policy_unref(new);
+	return status;
+}
+
 static int
 run_dump(const struct options *options)
 {
 	struct policy *policy = load(options->policy);
 	if (policy == NULL)
 		return EXIT_FAILED;
-	const char *defect;
-	struct policy_listing *listing = policy_listing_new(policy, &defect);
-	assert(listing != NULL); /* it was compiled or verified just now */
+	struct policy_listing *listing = list(policy);
 	policy_dump(listing, stdout);
 	policy_listing_free(listing);
 	policy_unref(policy);
@@ -304,6 +337,7 @@ struct command {
 static const struct command commands[] = {
     {"check", "", run_check},
     {"explain", "sdna", run_explain},
+    {"diff", "j", run_diff},
     {"compile", "o", run_compile},
     {"dump", "", run_dump},
 };
@@ -313,6 +347,7 @@ static const struct option long_options[] = {
     {"download", required_argument, NULL, 'd'},
     {"snapshot", required_argument, NULL, 'n'},
     {"at", required_argument, NULL, 'a'},
+    {"json", no_argument, NULL, 'j'},
     {NULL, 0, NULL, 0},
 };
 
@@ -331,6 +366,8 @@ option_place(struct options *options, int letter)
 		return &options->at;
 	case 'o':
 		return &options->output;
+	case 'j':
+		return &options->json;
 	default:
 		return NULL;
 	}
@@ -348,11 +385,14 @@ run_command(const struct command *command, int argc, char **argv)
 			return usage_error("wrong option for", command->name);
 		if (*place != NULL)
 			return usage_error("an option is given twice to", command->name);
-		*place = optarg;
+		*place = optarg != NULL ? optarg : "";
 	}
-	if (argc - optind != 1)
-		return usage_error("give one POLICY to", command->name);
+	bool two = command->run == run_diff;
+	if (argc - optind != (two ? 2 : 1))
+		return usage_error(
+		    two ? "give two policies to" : "give one POLICY to", command->name);
 	options.policy = argv[optind];
+	options.new_policy = argv[argc - 1];
 	return command->run(&options);
 }
 

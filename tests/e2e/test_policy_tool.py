@@ -1,5 +1,6 @@
-"""mirrorgate-policy: check, explain, compile and dump, as an operator uses them."""
+"""mirrorgate-policy: check, explain, diff, compile and dump, as an operator uses them."""
 
+import json
 import os
 import subprocess
 
@@ -191,6 +192,85 @@ def test_a_dump_that_cannot_be_written_is_told(image):
     assert "cannot write to standard output" in done.stderr
 
 
+NEXT = POLICY.replace("serial: 12", "serial: 13").replace("until: 2026-12-31", "until: 2027-12-31")
+
+
+@pytest.fixture(name="next_policy")
+def next_policy_file(tmp_path):
+    path = tmp_path / "next.yaml"
+    path.write_text(NEXT.replace(PROBE, "CN=new-probe"))
+    return path
+
+
+def test_diff_tells_who_gains_and_who_loses_what(policy, next_policy):
+    done = tool("diff", policy, next_policy)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "subject    + CN=new-probe: probe",
+        f"subject    - {PROBE}: probe",
+        "licence    ~ acme core: from 2026-01-01 until 2026-12-31 -> from 2026-01-01 until 2027-12-31",
+        "access     ~ acme /artifacts/core/ except /artifacts/core/internal/: "
+        "from 2026-01-01 until 2026-12-31 -> from 2026-01-01 until 2027-12-31",
+        "serial     12 -> 13",
+        "summary    customers +0 -0, products +0 -0, paths +0 -0, exceptions +0 -0, "
+        "subjects +1 -1 ~0, limits ~0, licences +0 -0 ~1",
+    ]
+
+
+def test_diff_as_json_says_the_same(policy, next_policy):
+    done = tool("diff", policy, next_policy, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["old"] == {"policy": str(policy), "serial": 12}
+    assert told["new"] == {"policy": str(next_policy), "serial": 13}
+    assert told["counts"]["licence"] == {"gained": 0, "lost": 0, "changed": 1}
+    assert [(change["what"], change["change"]) for change in told["changes"]] == [
+        ("subject", "gained"), ("subject", "lost"), ("licence", "changed"), ("access", "changed"),
+    ]
+    assert told["changes"][1] == {
+        "what": "subject", "change": "lost", "subject": PROBE, "old": "probe", "new": None,
+    }
+    assert told["changes"][3] == {
+        "what": "access",
+        "change": "changed",
+        "customer": "acme",
+        "path": "/artifacts/core/",
+        "except": ["/artifacts/core/internal/"],
+        "old": [{"from": "2026-01-01", "until": "2026-12-31"}],
+        "new": [{"from": "2026-01-01", "until": "2027-12-31"}],
+    }
+
+
+def test_diff_takes_images_and_policies_alike(policy, next_policy, image):
+    assert tool("diff", image, next_policy).stdout == tool("diff", policy, next_policy).stdout
+    done = tool("diff", image, policy)
+    assert done.returncode == 0
+    assert done.stdout == "serial     12 -> 12\nsummary    no difference\n"
+    assert json.loads(tool("diff", image, policy, "--json").stdout)["changes"] == []
+
+
+def test_diff_prints_the_problems_of_both(policy, next_policy):
+    policy.write_text("serial: x\n")
+    next_policy.write_text("serial: y\n")
+    done = tool("diff", policy, next_policy)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{policy}:1: " in done.stderr and f"{next_policy}:1: " in done.stderr
+
+
+def test_sighup_logs_what_the_new_policy_changes(lab):
+    gate = lab.gateway(policy=licences(1, acme=["step-core"], globex=["step-plus"]))
+    start = len(gate.stderr)
+    gate.reload(licences(2, acme=["step-core", "step-old"], initech=["step-plus"]))
+    [line] = [line for line in gate.stderr.since(start) if "policy: " in line]
+    assert line == (
+        "mirrorgate: info: policy: serial 1 -> 2: customers +1 -1, products +0 -0, paths +0 -0, "
+        "exceptions +0 -0, subjects +1 -1 ~0, limits ~0, licences +2 -1 ~0"
+    )
+    start = len(gate.stderr)
+    gate.reload()
+    assert "mirrorgate: info: policy: serial 2 unchanged" in gate.stderr.since(start)
+
+
 def test_the_gateway_takes_a_compiled_image(lab, image_of):
     gate = lab.gateway()
     gate.reload(image_of(licences(2, acme=["step-plus"])))
@@ -235,7 +315,10 @@ def test_a_policy_that_does_not_exist_is_exit_code_1():
         ["explain", "a", "--subject", "acme", "--download", "/x"],
         ["explain", "a", "--subject", ACME, "--download", "/x/../y"],
         ["explain", "a", "--subject", ACME, "--download", "/x", "--at", "2026-02-30"],
-        ["diff", "a", "b"],
+        ["diff", "a"],
+        ["diff", "a", "b", "c"],
+        ["diff", "a", "b", "--at", "2026-01-01"],
+        ["check", "a", "--json"],
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_shows_the_usage(arguments):
@@ -248,5 +331,5 @@ def test_version_and_help():
     assert tool("-V").stdout.startswith("mirrorgate-policy ")
     usage = tool("-h")
     assert usage.returncode == 0
-    for word in ("check", "explain", "compile", "dump", "--subject", "--download", "--snapshot", "--at"):
+    for word in ("check", "explain", "diff", "compile", "dump", "--json", "--subject", "--download", "--snapshot", "--at"):
         assert word in usage.stdout
