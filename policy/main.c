@@ -20,6 +20,8 @@
 #include "policy_compile.h"
 #include "policy_diff_print.h"
 #include "policy_dump.h"
+#include "policy_explain.h"
+#include "policy_lines.h"
 #include "policy_listing.h"
 #include "policy_value.h"
 #include "subject.h"
@@ -35,7 +37,7 @@ print_usage(FILE *out)
 {
 	fputs("usage: mirrorgate-policy check POLICY\n"
 	      "       mirrorgate-policy explain POLICY --subject DN\n"
-	      "               (--download PATH | --snapshot NAME) [--at TIME]\n"
+	      "               (--download PATH | --snapshot NAME) [--at TIME] [--json]\n"
 	      "       mirrorgate-policy diff OLD NEW [--json]\n"
 	      "       mirrorgate-policy compile POLICY -o IMAGE\n"
 	      "       mirrorgate-policy dump POLICY\n"
@@ -53,6 +55,23 @@ usage_error(const char *what, const char *which)
 	return EXIT_USAGE;
 }
 
+static int
+report_failure(const char *doing, const char *name)
+{
+	fprintf(stderr, "mirrorgate-policy: cannot %s %s: %s\n", doing, name, strerror(errno));
+	return -1;
+}
+
+/* True when all that was printed has left; otherwise the reason is reported. */
+static bool
+is_printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	report_failure("write to", "standard output");
+	return false;
+}
+
 /* What the command line says; what it does not say is NULL. */
 struct options {
 	const char *policy;
@@ -65,28 +84,37 @@ struct options {
 	const char *json;
 };
 
-/* Compiles the policy into a memfd; -1 with all problems printed. */
+/* Compiles the policy into a memfd; -1 with all problems printed. The caller frees *LINES. */
 static int
-compile(const char *name)
+compile(const char *name, struct policy_lines **lines)
 {
 	struct problems *problems = problems_new();
-	int fd = policy_compile(name, time(NULL), problems);
+	int fd = policy_compile_with_lines(name, time(NULL), problems, lines);
 	problems_print(problems, stderr);
 	problems_free(problems);
 	return fd;
 }
 
 static struct policy *
-load(const char *name)
+load_with_lines(const char *name, struct policy_lines **lines)
 {
 	char error[POLICY_ERROR_MAX];
-	int fd = compile(name);
+	int fd = compile(name, lines);
 	if (fd < 0)
 		return NULL;
 	struct policy *policy = policy_open(fd, name, error);
 	if (policy == NULL)
 		fprintf(stderr, "%s\n", error);
 	close(fd);
+	return policy;
+}
+
+static struct policy *
+load(const char *name)
+{
+	struct policy_lines *lines;
+	struct policy *policy = load_with_lines(name, &lines);
+	policy_lines_free(lines);
 	return policy;
 }
 
@@ -100,73 +128,6 @@ run_check(const struct options *options)
 	    policy_serial(policy), policy_customer_count(policy));
 	policy_unref(policy);
 	return EXIT_DONE;
-}
-
-/* One line of an explanation. */
-static void
-print_fact(const char *what, const char *text)
-{
-	printf("%-10s %s\n", what, text);
-}
-
-static const char *
-role_name(enum policy_role role)
-{
-	switch (role) {
-	case POLICY_ROLE_CUSTOMER:
-		return "customer";
-	case POLICY_ROLE_PROBE:
-		return "probe";
-	case POLICY_ROLE_OBSERVER:
-		return "observer";
-	case POLICY_ROLE_NONE:
-		break;
-	}
-	return "none: the policy does not know this subject";
-}
-
-/* Prints LICENCE when it is for the product at ARG. */
-static void
-print_licence(const struct policy_licence *licence, void *arg)
-{
-	const char *product = arg;
-	if (strcmp(licence->product, product) != 0)
-		return;
-	printf("%-10s from %s until %s, %s\n", "licence",
-	    licence->from[0] != '\0' ? licence->from : "(open)",
-	    licence->until[0] != '\0' ? licence->until : "(open)",
-	    licence->valid_now ? "valid" : "not valid");
-}
-
-static void
-print_time(time_t now)
-{
-	char text[sizeof "YYYY-MM-DDTHH:MM:SSZ"];
-	struct tm utc;
-	if (gmtime_r(&now, &utc) != NULL && strftime(text, sizeof text, "%FT%TZ", &utc) > 0)
-		print_fact("at", text);
-}
-
-static void
-print_decision(const struct policy *policy, const struct options *options,
-    const struct policy_caller *caller, struct policy_decision decision, time_t now)
-{
-	bool allowed = decision.verdict == POLICY_ALLOW;
-	print_fact("verdict", allowed ? "allowed" : "refused");
-	print_fact("reason", policy_verdict_name(decision.verdict));
-	print_fact("subject", options->subject);
-	print_fact("role", role_name(caller->role));
-	if (caller->customer[0] != '\0')
-		print_fact("customer", caller->customer);
-	if (options->download != NULL)
-		print_fact("download", options->download);
-	else
-		print_fact("snapshot", options->snapshot);
-	print_time(now);
-	if (decision.product[0] == '\0')
-		return;
-	print_fact("product", decision.product);
-	policy_each_licence(policy, caller, now, print_licence, decision.product);
 }
 
 /* Reads what explain's arguments mean; EXIT_DONE when they mean something. */
@@ -193,29 +154,25 @@ check_question(const struct options *options, time_t *now)
 static int
 run_explain(const struct options *options)
 {
-	time_t now = time(NULL);
-	int status = check_question(options, &now);
+	struct policy_question question = {
+	    .subject = options->subject,
+	    .download = options->download,
+	    .snapshot = options->snapshot,
+	    .at = time(NULL),
+	};
+	int status = check_question(options, &question.at);
 	if (status != EXIT_DONE)
 		return status;
-	struct policy *policy = load(options->policy);
+	struct policy_lines *lines;
+	struct policy *policy = load_with_lines(options->policy, &lines);
 	if (policy == NULL)
 		return EXIT_FAILED;
-	struct policy_caller caller = policy_find_caller(policy, options->subject);
-	struct policy_decision decision =
-	    options->download != NULL ? policy_decide_download(policy, &caller, options->download,
-	                                    strlen(options->download), now)
-	                              : policy_decide_snapshot(policy, &caller, options->snapshot,
-	                                    strlen(options->snapshot));
-	print_decision(policy, options, &caller, decision, now);
+	struct policy_explained explained = {options->policy, policy, lines};
+	bool allowed = options->json != NULL ? policy_explain_json(explained, &question, stdout)
+	                                     : policy_explain_text(explained, &question, stdout);
+	policy_lines_free(lines);
 	policy_unref(policy);
-	return decision.verdict == POLICY_ALLOW ? EXIT_DONE : EXIT_FAILED;
-}
-
-static int
-report_failure(const char *doing, const char *name)
-{
-	fprintf(stderr, "mirrorgate-policy: cannot %s %s: %s\n", doing, name, strerror(errno));
-	return -1;
+	return is_printed() && allowed ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* Copies all of FROM to TO, which then is on disk. */
@@ -262,7 +219,9 @@ run_compile(const struct options *options)
 {
 	if (options->output == NULL)
 		return usage_error("compile needs -o IMAGE", "");
-	int image = compile(options->policy);
+	struct policy_lines *lines;
+	int image = compile(options->policy, &lines);
+	policy_lines_free(lines);
 	if (image < 0)
 		return EXIT_FAILED;
 	char *temporary = NULL;
@@ -272,16 +231,6 @@ run_compile(const struct options *options)
 	free(temporary);
 	close(image);
 	return result == 0 ? EXIT_DONE : EXIT_FAILED;
-}
-
-/* True when all that was printed has left; otherwise the reason is reported. */
-static bool
-is_printed(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return true;
-	report_failure("write to", "standard output");
-	return false;
 }
 
 static struct policy_listing *
@@ -336,7 +285,7 @@ struct command {
 
 static const struct command commands[] = {
     {"check", "", run_check},
-    {"explain", "sdna", run_explain},
+    {"explain", "sdnaj", run_explain},
     {"diff", "j", run_diff},
     {"compile", "o", run_compile},
     {"dump", "", run_dump},

@@ -336,22 +336,23 @@ rank(enum policy_verdict verdict)
 }
 
 /* Lets LICENCE, whose product has a rule for the path, decide if it is the best so far. */
-static void
+static bool
 consider(struct search *self, const struct policy_image_licence *licence)
 {
 	enum policy_verdict verdict = judge_dates(licence, self->now);
 	int gain = rank(verdict) - rank(self->decision.verdict);
 	if (gain < 0 || (gain == 0 && !is_better(verdict, licence, &self->best)))
-		return;
+		return false;
 	struct product product;
 	if (!find_product(self->policy, licence->product, &product) ||
 	    is_excepted(&product, self->path, self->len))
-		return;
+		return false;
 	self->best = *licence;
 	self->decision.verdict = verdict;
 	copy_id(self->decision.product, product.id);
 	bool has_end = verdict == POLICY_ALLOW && licence->ends != POLICY_IMAGE_NO_DAY;
 	self->decision.ends = has_end ? start_of(licence->ends) : 0;
+	return true;
 }
 
 /* Is NUMBER among the ascending product numbers of RULE? */
@@ -381,9 +382,11 @@ try_rule(struct search *self, const struct policy_image_key *key, size_t rule_le
 	struct policy_image_licence licence;
 	if (!find(self->policy, key, (unsigned)rule_len + 1, &rule))
 		return;
-	while (policy_image_get_licence(&licences, &licence)) {
-		if (rule_has_product(&rule, licence.product))
-			consider(self, &licence);
+	for (uint32_t i = 0; policy_image_get_licence(&licences, &licence); i++) {
+		if (!rule_has_product(&rule, licence.product) || !consider(self, &licence))
+			continue;
+		self->decision.licence = i;
+		self->decision.rule_len = rule_len;
 	}
 }
 

@@ -75,7 +75,10 @@ bool policy_verdict_parse(const char *name, enum policy_verdict *verdict);
 struct policy_decision {
 	enum policy_verdict verdict;
 	char product[POLICY_ID_MAX + 1]; /* the deciding product, "" when none */
-	time_t ends; /* ALLOW: first second at which the licence no longer holds; 0: never */
+	uint32_t
+	    licence; /* if there is one: the number of the deciding licence among the caller's */
+	size_t rule_len; /* and the length of its product's rule, with which the path begins */
+	time_t ends;     /* ALLOW: first second at which the licence no longer holds; 0: never */
 };
 
 /* May CALLER download PATH (canonical, path_defect() == NULL) at NOW? Reserved and non-canonical

@@ -11,6 +11,7 @@
 
 #include "policy_check.h"
 #include "policy_file.h"
+#include "policy_lines.h"
 #include "policy_verify.h"
 #include "policy_write.h"
 #include "yaml_source.h"
@@ -136,9 +137,10 @@ close_fd:
 	return -1;
 }
 
-int
-policy_compile_text(
-    const char *name, const char *text, size_t len, time_t now, struct problems *problems)
+/* With *LINES when LINES is not NULL. */
+static int
+compile(const char *name, const char *text, size_t len, time_t now, struct problems *problems,
+    struct policy_lines **lines)
 {
 	if (looks_like_image(text, len))
 		return copy_image(name, text, len, problems);
@@ -151,19 +153,44 @@ policy_compile_text(
 	int fd = -1;
 	if (problems_count(problems) == before)
 		fd = write_image(file, name, source, problems);
+	if (fd >= 0 && lines != NULL) {
+		*lines = policy_lines_new(file, source);
+		return fd;
+	}
 	policy_file_free(file);
 	yaml_source_free(source);
 	return fd;
 }
 
 int
-policy_compile(const char *name, time_t now, struct problems *problems)
+policy_compile_text(
+    const char *name, const char *text, size_t len, time_t now, struct problems *problems)
+{
+	return compile(name, text, len, now, problems, NULL);
+}
+
+static int
+compile_file(const char *name, time_t now, struct problems *problems, struct policy_lines **lines)
 {
 	size_t len;
 	char *text = yaml_source_read_file(name, POLICY_FILE_MAX, &len, problems);
 	if (text == NULL)
 		return -1;
-	int fd = policy_compile_text(name, text, len, now, problems);
+	int fd = compile(name, text, len, now, problems, lines);
 	free(text);
 	return fd;
+}
+
+int
+policy_compile(const char *name, time_t now, struct problems *problems)
+{
+	return compile_file(name, now, problems, NULL);
+}
+
+int
+policy_compile_with_lines(
+    const char *name, time_t now, struct problems *problems, struct policy_lines **lines)
+{
+	*lines = NULL;
+	return compile_file(name, now, problems, lines);
 }

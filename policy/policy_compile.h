@@ -21,7 +21,14 @@
  * YAML, it is checked and copied. */
 int policy_compile(const char *name, time_t now, struct problems *problems);
 
-/* The same for text in memory; NAME is for messages. */
+struct policy_lines;
+
+/* The same, and *LINES tells where in the file things stand; the caller frees it. NULL when nothing
+ * was compiled, or NAME holds an image: that has no lines. */
+int policy_compile_with_lines(
+    const char *name, time_t now, struct problems *problems, struct policy_lines **lines);
+
+/* The same without lines for text in memory; NAME is for messages. */
 int policy_compile_text(
     const char *name, const char *text, size_t len, time_t now, struct problems *problems);
 

@@ -132,10 +132,84 @@ def test_explain_names_the_reason(policy, subject, question, reason):
     assert "product" not in facts(done.stdout)
 
 
+CORE = ["--download", "/artifacts/core/x", "--at", "2026-06-01"]
+
+
+@pytest.mark.parametrize(
+    "subject, question, line, text",
+    [
+        (ACME, CORE, 7, "licence of acme for core"),
+        (ACME, ["--download", "/artifacts/core/x", "--at", "2030-01-01"], 7, "licence of acme for core"),
+        (ACME, ["--download", "/artifacts/core/internal/x"], 3, "product core excepts /artifacts/core/internal/"),
+        (ACME, ["--download", "/elsewhere"], 5, "no licence of acme covers the path"),
+        (ACME, ["--download", "/metrics"], None, "the path is the gateway's own"),
+        (ACME, ["--snapshot", "prod-1"], 6, "acme may file snapshots"),
+        (ACME, ["--snapshot", "../x"], None, "the name of the snapshot is malformed"),
+        (PROBE, CORE, 8, "this subject is a probe, which may neither download nor file snapshots"),
+        ("CN=nobody", CORE, None, "the subject is no customer's, no probe and no observer"),
+    ],
+)
+def test_explain_names_the_deciding_rule_with_file_and_line(policy, image, subject, question, line, text):
+    told = facts(tool("explain", policy, "--subject", subject, *question).stdout)
+    assert told["rule"] == f"{policy}:{f'{line}:' if line else ''} {text}"
+    told = facts(tool("explain", image, "--subject", subject, *question).stdout)
+    assert told["rule"] == f"{image}: {text} (an image has no lines)"
+
+
+def test_explain_tells_the_licence_that_decides_among_several(policy):
+    licences_text = """\
+      - {id: core, until: 2025-12-31}
+      - id: core
+        from: 2026-01-01
+        until: 2026-12-31
+      - {id: core, from: 2027-01-01}
+"""
+    line = "    products: [{id: core, from: 2026-01-01, until: 2026-12-31}]\n"
+    assert line in POLICY
+    policy.write_text(POLICY.replace(line, "    products:\n" + licences_text))
+    for when, rule_line, dates in (
+        ("2026-06-01", 9, "from 2026-01-01 until 2026-12-31"),
+        ("2027-06-01", 12, "from 2027-01-01"),
+    ):
+        question = ["--subject", ACME, "--download", "/artifacts/core/x", "--at", when]
+        told = facts(tool("explain", policy, *question).stdout)
+        assert told["licence"] == dates
+        assert told["rule"].startswith(f"{policy}:{rule_line}: ")
+
+
+def test_explain_as_json(policy):
+    done = tool("explain", policy, "--subject", ACME, *CORE, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "verdict": "allowed",
+        "reason": "allow",
+        "subject": ACME,
+        "role": "customer",
+        "customer": "acme",
+        "download": "/artifacts/core/x",
+        "snapshot": None,
+        "at": "2026-06-01T00:00:00Z",
+        "product": "core",
+        "licence": {"from": "2026-01-01", "until": "2026-12-31", "line": 7},
+        "path": {"path": "/artifacts/core/", "line": 3},
+        "rule": {"file": str(policy), "line": 7, "text": "licence of acme for core"},
+    }
+
+
+def test_explain_as_json_has_null_where_there_is_nothing(image):
+    done = tool("explain", image, "--subject", "CN=nobody", "--snapshot", "x", "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert (told["verdict"], told["role"], told["customer"]) == ("refused", "none", None)
+    assert told["rule"]["file"] == str(image) and told["rule"]["line"] is None
+    assert "licence" not in told and "product" not in told
+
+
 def test_an_image_answers_as_its_policy_does(policy, image):
-    question = ["--subject", ACME, "--download", "/artifacts/core/x", "--at", "2026-06-01"]
     assert tool("check", image).returncode == 0
-    assert tool("explain", image, *question).stdout == tool("explain", policy, *question).stdout
+    answers = [tool("explain", name, "--subject", ACME, *CORE).stdout.splitlines() for name in (policy, image)]
+    for line, of_image in zip(*answers):
+        assert of_image == line.replace(" (line 3)", "") or line.startswith("rule ")
 
 
 def test_compile_gives_the_same_bytes_and_leaves_nothing_else(policy, image, tmp_path):

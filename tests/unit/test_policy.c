@@ -277,6 +277,18 @@ test_of_two_licences_for_a_product_a_valid_one_decides(void **state)
 }
 
 static void
+test_a_decision_names_its_licence_and_its_rule(void **state)
+{
+	(void)state;
+	struct policy_decision core = download(ACME, "/artifacts/core/10.3/x", "2026-06-01");
+	assert_int_equal(core.licence, 0);
+	assert_int_equal(core.rule_len, strlen("/artifacts/core/"));
+	assert_int_equal(download(ACME, "/keys.asc", "2026-06-01").rule_len, strlen("/keys.asc"));
+	assert_int_equal(download(ACME, "/tools/x", "2025-12-31").licence, 2);
+	assert_int_equal(download(ACME, "/tools/x", "2027-01-01").licence, 1);
+}
+
+static void
 test_of_two_valid_licences_the_longer_one_decides(void **state)
 {
 	(void)state;
@@ -477,6 +489,7 @@ main(void)
 	    cmocka_unit_test(test_a_licence_lasts_from_its_first_to_its_last_second),
 	    cmocka_unit_test(test_a_decision_says_when_it_ends),
 	    cmocka_unit_test(test_of_two_licences_for_a_product_a_valid_one_decides),
+	    cmocka_unit_test(test_a_decision_names_its_licence_and_its_rule),
 	    cmocka_unit_test(test_of_two_valid_licences_the_longer_one_decides),
 	    cmocka_unit_test(test_licences_are_shown_in_the_policys_order),
 	    cmocka_unit_test(test_who_has_no_licences_is_shown_none),
