@@ -129,8 +129,11 @@ ask_name(X509_NAME *name)
 
 	if (holder == NULL)
 		holder = authority_client(NULL);
-	FUZZ_REQUIRE(X509_set_subject_name(holder, name) == 1);
-	ask(holder);
+	/* OpenSSL cannot copy an empty name whose length is written in too many bytes. */
+	if (X509_set_subject_name(holder, name) == 1)
+		ask(holder);
+	else
+		FUZZ_REQUIRE(X509_NAME_entry_count(name) == 0);
 	X509_NAME_free(name);
 }
 
