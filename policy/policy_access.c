@@ -92,17 +92,19 @@ collect_marks(struct compare *self)
 	qsort(self->marks, self->mark_count, sizeof *self->marks, compare_marks);
 }
 
+/* REGIONS has room for one with each mark. */
 static void
-collect_regions(struct compare *self)
+collect_regions(struct compare *self, struct region *regions)
 {
-	self->regions = new_list(self->mark_count, sizeof *self->regions);
+	size_t count = 0;
 	for (size_t i = 0; i < self->mark_count; i++) {
 		const struct mark *mark = &self->marks[i];
 		if (i == 0 || strcmp(mark->path, mark[-1].path) != 0)
-			self->regions[self->region_count++] =
-			    (struct region){.path = mark->path, .marks = mark};
-		self->regions[self->region_count - 1].mark_count++;
+			regions[count++] = (struct region){.path = mark->path, .marks = mark};
+		regions[count - 1].mark_count++;
 	}
+	self->regions = regions;
+	self->region_count = count;
 }
 
 /* Counts the marks of REGION as being around, or no longer. */
@@ -239,7 +241,8 @@ policy_access_compare(
 	self.covered = new_list(term_count(&self), sizeof *self.covered);
 	self.excepted = new_list(term_count(&self), sizeof *self.excepted);
 	collect_marks(&self);
-	collect_regions(&self);
+	struct region *regions = new_list(self.mark_count, sizeof *regions);
+	collect_regions(&self, regions);
 	walk(&self);
 	find_heads(&self);
 	const char **except = new_list(self.region_count, sizeof *except);
@@ -249,7 +252,7 @@ policy_access_compare(
 	}
 	free(except);
 	free(self.marks);
-	free(self.regions);
+	free(regions);
 	free(self.covered);
 	free(self.excepted);
 	free(self.periods);

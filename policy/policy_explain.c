@@ -128,8 +128,8 @@ take_dates(const struct policy_licence *licence, void *arg)
 	struct licence_search *search = arg;
 	if (search->left-- != 0)
 		return;
-	strcpy(search->answer->from, licence->from);
-	strcpy(search->answer->until, licence->until);
+	snprintf(search->answer->from, POLICY_VALUE_DATE_SIZE, "%s", licence->from);
+	snprintf(search->answer->until, POLICY_VALUE_DATE_SIZE, "%s", licence->until);
 }
 
 static void
