@@ -37,7 +37,7 @@ struct generation *generation_build(const struct config *config, uint64_t number
     const struct generation *previous, struct problems *problems);
 /* Says what the policy of NEW changes against that of OLD, both built by generation_build():
  * "serial 12 -> 13: customers +1 -0, ..." or "serial 12 unchanged". Takes time in proportion to
- * the policies' size, a quarter of a second for 100,000 customers. */
+ * the policies' size, a third of a second for 100,000 customers. */
 enum { GENERATION_CHANGE_MAX = POLICY_DIFF_SUMMARY_MAX + 64 };
 void generation_policy_change(const struct generation *old, const struct generation *new,
     const struct config *config, char text[GENERATION_CHANGE_MAX]);
