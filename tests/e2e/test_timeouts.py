@@ -26,8 +26,9 @@ def quick(**timeouts):
 
 
 def fired(seconds, limit):
-    """True when SECONDS is about LIMIT: never early, and not much later."""
-    return limit - 0.1 <= seconds <= limit + 1.5 * common.PATIENCE
+    """True when SECONDS is about LIMIT: never early, and, even on a busy machine, well before the
+    next longer timeout, 10 s, could have been the one."""
+    return limit - 0.1 <= seconds <= limit + 4 * common.PATIENCE
 
 
 def raw_end(sock):
