@@ -9,6 +9,7 @@ import pytest
 pytest.register_assert_rewrite("mirrorgate_test")
 
 from mirrorgate_test import common, pki  # noqa: E402
+from mirrorgate_test.cases.bench import Bench  # noqa: E402
 from mirrorgate_test.lab import Lab  # noqa: E402
 
 
@@ -51,3 +52,10 @@ def store(module_lab):
 def gate(module_lab, store):
     """The file's own gateway with the usual policy, in front of `store`."""
     return module_lab.gateway(store)
+
+
+@pytest.fixture(scope="module")
+def bench(module_lab, world, gate, store):
+    """mirrorgate, for the tables of mirrorgate_test.cases."""
+    scripted = module_lab.scripted(None)
+    return Bench("mirrorgate", world, gate, store, scripted, module_lab.gateway(scripted))

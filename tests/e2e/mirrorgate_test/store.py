@@ -255,6 +255,15 @@ class ScriptedStore:
                 target=self._serve, args=(connection, len(self._connections)), daemon=True
             ).start()
 
+    def play(self, script):
+        """From now on each connection accepted gets SCRIPT, numbered from 1 again; the
+        connections of the script before are closed, and their heads forgotten."""
+        for connection in self._connections:
+            _shut(connection)
+        self._connections = []
+        self.heads = []
+        self._script = script
+
     def _serve(self, connection, number):
         with contextlib.suppress(OSError):
             self._script(connection, number)
@@ -275,3 +284,10 @@ class ScriptedStore:
         self._listener.close()
         for connection in self._connections:
             connection.close()
+
+
+def _shut(connection):
+    """Ends CONNECTION for a thread that still reads from it, too."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
