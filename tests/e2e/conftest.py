@@ -58,4 +58,8 @@ def gate(module_lab, store):
 def bench(module_lab, world, gate, store):
     """mirrorgate, for the tables of mirrorgate_test.cases."""
     scripted = module_lab.scripted(None)
-    return Bench("mirrorgate", world, gate, store, scripted, module_lab.gateway(scripted))
+    behind = module_lab.gateway(
+        scripted, config={"timeouts": {"store_response": "1s", "store_connect": "1s"}}
+    )
+    folder = module_lab.new_folder("cases")
+    return Bench("mirrorgate", world, gate, store, scripted, behind, folder)

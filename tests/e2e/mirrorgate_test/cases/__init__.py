@@ -3,10 +3,12 @@
 Each module here has a list CASES of objects with
 
     group       the heading it stands under in build/attack.md
-    name        unique within its group, as a test id
+    name        unique within its group; str(case) is "group: name", as a test id
+    house       True when the rule is only ours: a gateway that lets it through breaks no RFC and
+                no promise of its own, it is merely less strict than design.md section 4
     attempt(bench, strict)
-                tries it once on the gateway of BENCH; returns None when the gateway held, or one
-                line that says what it did instead
+                tries it once on BENCH; returns None when the gateway held, or one line that says
+                what it did instead
 
 STRICT asks for all that design.md says of mirrorgate: the exact status and reason, whether the
 connection goes on, what the log says. Without it the question is only the one that may be put to

@@ -1,30 +1,40 @@
-"""A gateway on the bench: what a case may ask of any gateway, mirrorgate or another.
-
-    name            mirrorgate, nginx, haproxy, apache
-    world           the certificates (pki.World)
-    gate            in front of `store`: has .port, .tcp(), .connect(who, version=, alpn=) and
-                    .over(sock, who, ...), as gateway.Gateway does
-    store           an upstream-stub with the sample artifacts, which logs every byte it receives
-    scripted        a store.ScriptedStore whose script each case sets: scripted.play(script)
-    scripted_gate   the same gateway, with the same settings, in front of `scripted`
+"""A gateway on the bench, mirrorgate or another, and what every case has in common.
 
 The settings are those of the end-to-end tests: the policy of gateway.policy(), the CA's revocation
-list, and the timeouts that the gateway was given by whoever made the bench.
+list, one second of patience with the store. Connections come from `gate` and `scripted_gate`, each
+with .port, .tcp(), .connect(who, version=, alpn=) and .over(sock, who, ...) as gateway.Gateway has.
 """
 
 import dataclasses
+import pathlib
 import typing
 
 
 @dataclasses.dataclass
 class Bench:
-    name: str
-    world: typing.Any
-    gate: typing.Any
-    store: typing.Any
-    scripted: typing.Any
-    scripted_gate: typing.Any
+    name: str  # mirrorgate, nginx, haproxy or apache
+    world: typing.Any  # the certificates: pki.World
+    gate: typing.Any  # stands in front of `store`
+    store: typing.Any  # an upstream-stub with the sample artifacts, which logs every byte
+    scripted: typing.Any  # a store.ScriptedStore; each case sets what it does by .play(script)
+    scripted_gate: typing.Any  # the same gateway in front of `scripted`
+    folder: pathlib.Path  # for files of the cases; names there must not collide
 
     @property
     def is_mirrorgate(self):
         return self.name == "mirrorgate"
+
+
+@dataclasses.dataclass
+class Case:
+    """What the tables' own classes derive from."""
+
+    group: str
+    name: str
+    house: bool = dataclasses.field(default=False, kw_only=True)
+
+    def __str__(self):
+        return f"{self.group}: {self.name}"
+
+    def attempt(self, bench, strict):
+        raise NotImplementedError
