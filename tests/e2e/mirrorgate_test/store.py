@@ -70,16 +70,22 @@ class Store:
         """As mirrorgate.yaml names it."""
         return self.address if self.address.startswith("unix:") else f"http://{self.address}"
 
-    def events(self, start=0):
-        """The log's events from line START on; an unfinished last line does not count yet."""
+    def _text(self, start):
+        """The log from byte START on, without an unfinished last line."""
         if not self.log.exists():
-            return []
-        lines = self.log.read_text("utf-8").split("\n")[start:-1]
-        return [json.loads(line) for line in lines]
+            return b""
+        with self.log.open("rb") as file:
+            file.seek(start)
+            text = file.read()
+        return text[: text.rfind(b"\n") + 1]
+
+    def events(self, start=0):
+        """The log's events since START, a mark()."""
+        return [json.loads(line) for line in self._text(start).splitlines()]
 
     def mark(self):
-        """A place in the log, for events() and requests()."""
-        return len(self.events())
+        """The place in the log where events to come will stand."""
+        return len(self._text(0))
 
     def requests(self, start=0):
         return [event for event in self.events(start) if event["event"] == "request"]
