@@ -21,7 +21,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-print-directory
 # Goals that install packages and call make again come one after the other.
-ifneq ($(filter demo run test asan coverage fuzz lint,$(MAKECMDGOALS)),)
+ifneq ($(filter demo run test asan coverage fuzz lint bench-policy,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
@@ -77,9 +77,10 @@ UNIT_TESTS := $(wildcard tests/unit/test_*.c)
 UNIT_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/unit/*.c))
 FUZZ_TARGETS := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_HELPERS := $(filter-out $(FUZZ_TARGETS),$(wildcard tests/fuzz/*.c))
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
 HEADERS := $(wildcard gateway/*.h policy/*.h upstream-stub/*.h tests/unit/*.h tests/fuzz/*.h)
 SOURCES := $(GATEWAY_SOURCES) $(POLICY_SOURCES) $(STUB_SOURCES) $(UNIT_TESTS) $(UNIT_HELPERS) \
-	$(FUZZ_TARGETS) $(FUZZ_HELPERS)
+	$(FUZZ_TARGETS) $(FUZZ_HELPERS) $(BENCH_SOURCES)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 GATEWAY_LIB := $(BUILD)/libgateway.a
@@ -87,6 +88,7 @@ POLICY_LIB := $(BUILD)/libpolicy.a
 PROGRAMS := $(addprefix $(BUILD)/,mirrorgate mirrorgate-policy upstream-stub)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_TESTS))
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_TARGETS))
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
 
 POLICY_LIBS := -lcyaml -lyaml -lcdb
 GATEWAY_LIBS := $(POLICY_LIBS) -lssl -lcrypto -lev -lhttp_parser -ljansson -lseccomp -lm
@@ -109,6 +111,9 @@ $(FUZZ_PROGRAMS): $(BUILD)/%: $(OBJ)/tests/fuzz/%.o $(call objects,$(FUZZ_HELPER
 		$(GATEWAY_LIB) $(POLICY_LIB)
 	$(link)
 $(FUZZ_PROGRAMS): LDLIBS = -fsanitize=fuzzer -Wl,--wrap=mmap,--wrap=munmap $(GATEWAY_LIBS)
+$(BENCH_PROGRAMS): $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(POLICY_LIB)
+	$(link)
+$(BENCH_PROGRAMS): LDLIBS = $(POLICY_LIBS) -lssl -lcrypto -lpthread
 $(PROGRAMS):
 	$(link)
 
@@ -181,8 +186,18 @@ coverage: ## the same suite, then the lines it reached; fails below COVERAGE_MIN
 		--txt - --html-details $(BUILD)/coverage/report/index.html $(BUILD)/coverage/obj
 
 # TESTS names what pytest runs, e.g. make check TESTS=tests/e2e/test_gate.py
-check: all $(UNIT_PROGRAMS) ## build and run the tests; installs nothing
+check: all $(UNIT_PROGRAMS) $(BENCH_PROGRAMS) ## build and run the tests; installs nothing
 	@tests/run --build $(BUILD) $(TESTS)
+
+# ---- measuring ------------------------------------------------------------------------------
+
+# SIZES names numbers of customers, e.g. make bench-policy SIZES='1000 100000'
+SIZES ?= 1000 100000 1000000
+.PHONY: bench-policy
+bench-policy: ## policies of up to a million customers: load time, memory, look-ups, p99 while reloading
+	@packaging/install-deps build demo test
+	@$(MAKE) all $(BENCH_PROGRAMS)
+	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/bench/policy --out $(BUILD)/bench-policy.md $(SIZES)
 
 # ---- fuzzing --------------------------------------------------------------------------------
 
@@ -267,4 +282,4 @@ clean: ## remove build/
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
