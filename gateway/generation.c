@@ -169,7 +169,7 @@ generation_open(const struct generation *self, const struct config *config, stru
 	*tls = open_tls(self, config, error);
 	if (*tls == NULL)
 		return false;
-	*policy = policy_open(self->files[GENERATION_POLICY], config->policy, error);
+	*policy = policy_open_known(self->files[GENERATION_POLICY], config->policy, error);
 	if (*policy != NULL)
 		return true;
 	tls_context_unref(*tls);
@@ -195,7 +195,8 @@ static struct policy *
 open_checked_policy(const struct generation *self, const struct config *config)
 {
 	char error[POLICY_ERROR_MAX];
-	struct policy *policy = policy_open(self->files[GENERATION_POLICY], config->policy, error);
+	struct policy *policy =
+	    policy_open_known(self->files[GENERATION_POLICY], config->policy, error);
 
 	assert(policy != NULL);
 	return policy;

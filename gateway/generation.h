@@ -46,7 +46,9 @@ void generation_close(struct generation *self);
 /* The same, and frees. */
 void generation_free(struct generation *self);
 
-/* Opens what the files hold. False, with ERROR filled, when they are not usable. */
+/* Opens what the files of a generation that was built hold; the policy's checksum, which was
+ * checked then, is not looked at again, for it would delay a worker's requests. False, with ERROR
+ * filled, when they are not usable. */
 bool generation_open(const struct generation *self, const struct config *config,
     struct policy **policy, struct tls_context **tls, char error[TLS_ERROR_MAX]);
 

@@ -69,8 +69,8 @@ unmap_image(struct cdb *cdb)
 	munmap(mapping.memory, cdb->cdb_fsize);
 }
 
-struct policy *
-policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX])
+static struct policy *
+open_image(int fd, const char *name, bool is_known, char error[POLICY_ERROR_MAX])
 {
 	struct policy *self = calloc(1, sizeof *self);
 	if (self == NULL)
@@ -80,6 +80,8 @@ policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX])
 	if (defect != NULL)
 		goto free_self;
 	defect = policy_image_check(self->cdb.cdb_mem, self->cdb.cdb_fsize, &self->header);
+	if (defect == NULL && !is_known)
+		defect = policy_image_damage(self->cdb.cdb_mem, self->cdb.cdb_fsize);
 	if (defect != NULL)
 		goto unmap;
 	return self;
@@ -90,6 +92,18 @@ free_self:
 	snprintf(error, POLICY_ERROR_MAX, "%.300s: %s", name, defect);
 	free(self);
 	return NULL;
+}
+
+struct policy *
+policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX])
+{
+	return open_image(fd, name, false, error);
+}
+
+struct policy *
+policy_open_known(int fd, const char *name, char error[POLICY_ERROR_MAX])
+{
+	return open_image(fd, name, true, error);
 }
 
 struct policy *

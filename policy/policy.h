@@ -30,6 +30,9 @@ struct policy; /* shared: counted references, freed with the last */
  * while the policy lives). NAME is for messages. Returns NULL and fills
  * ERROR when FD does not hold a complete image of this format. */
 struct policy *policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX]);
+/* The same for an image that policy_open() took before and that was sealed against writing then:
+ * the checksum, for which all of a large image is read, is not made again. */
+struct policy *policy_open_known(int fd, const char *name, char error[POLICY_ERROR_MAX]);
 struct policy *policy_ref(struct policy *self);
 void policy_unref(struct policy *self);
 

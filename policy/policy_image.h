@@ -98,9 +98,13 @@ void policy_image_put_header(struct buffer *self, const struct policy_image_head
 /* Writes length and checksum into the LEN bytes of a finished image. */
 void policy_image_seal(unsigned char *image, size_t len);
 
-/* Checks format, length and checksum and reads the header. Returns NULL, or a static text that
+/* Checks format and length and reads the header. Returns NULL, or a static text that
  * says why the LEN bytes are not a complete image. */
 const char *policy_image_check(
     const unsigned char *image, size_t len, struct policy_image_header *header);
+
+/* Checks the checksum of an image that passed policy_image_check(), which reads every byte. Returns
+ * like it. */
+const char *policy_image_damage(const unsigned char *image, size_t len);
 
 #endif

@@ -20,7 +20,7 @@
 
 #include "../../policy/policy.h"
 
-enum { QUESTIONS = 1 << 15, ROUNDS_MAX = 64, LICENCES = 20, TEXT_MAX = 80 };
+enum { QUESTIONS = 1 << 15, ROUNDS_MAX = 64, LICENCES = 20, TEXT_MAX = 80, AHEAD = 4, LINE = 64 };
 
 struct question {
 	char subject[TEXT_MAX];
@@ -115,6 +115,15 @@ decide_unlicensed(const struct bench *self, const struct question *question)
 	decide(self, question, question->unlicensed, POLICY_NOT_LICENSED);
 }
 
+/* A gateway has just read the path and knows its caller when it asks: a question is in the cache,
+ * only the answer is not. */
+static void
+fetch(const struct question *question)
+{
+	for (size_t at = 0; at < sizeof *question; at += LINE)
+		__builtin_prefetch((const char *)question + at);
+}
+
 typedef void look_up_fn(const struct bench *self, const struct question *question);
 
 static int
@@ -139,8 +148,10 @@ measure(const struct bench *self, look_up_fn *look_up, size_t rounds)
 	double each[ROUNDS_MAX];
 	for (size_t round = 0; round < rounds; round++) {
 		double start = nanoseconds();
-		for (size_t i = 0; i < QUESTIONS; i++)
+		for (size_t i = 0; i < QUESTIONS; i++) {
+			fetch(&self->questions[(i + AHEAD) % QUESTIONS]);
 			look_up(self, &self->questions[i]);
+		}
 		each[round] = (nanoseconds() - start) / QUESTIONS;
 	}
 	qsort(each, rounds, sizeof *each, compare);

@@ -368,6 +368,26 @@ test_a_product_with_a_damaged_exception_covers_nothing(void **state)
 	free(image.bytes);
 }
 
+/* What policy_open_known() leaves out is the checksum, and nothing else. */
+static void
+test_a_known_image_is_not_summed_again(void **state)
+{
+	(void)state;
+	char error[POLICY_ERROR_MAX] = "";
+	struct image image = new_image();
+	image.bytes[image.len - 1] ^= 1;
+	assert_open_fails(image.bytes, image.len, "wrong checksum");
+	int fd = memfd_of(image.bytes, image.len);
+	struct policy *policy = policy_open_known(fd, "img", error);
+	assert_non_null(policy);
+	policy_unref(policy);
+	assert_int_equal(ftruncate(fd, (off_t)image.len - 1), 0);
+	assert_null(policy_open_known(fd, "img", error));
+	assert_string_equal(error, "img: is an incomplete policy image");
+	close(fd);
+	free(image.bytes);
+}
+
 static void
 test_other_files_are_refused(void **state)
 {
@@ -405,6 +425,7 @@ main(void)
 	    cmocka_unit_test(test_a_forged_image_with_many_bytes_changed_answers_safely),
 	    cmocka_unit_test(test_a_forged_image_with_extreme_numbers_answers_safely),
 	    cmocka_unit_test(test_a_product_with_a_damaged_exception_covers_nothing),
+	    cmocka_unit_test(test_a_known_image_is_not_summed_again),
 	    cmocka_unit_test(test_other_files_are_refused),
 	};
 	return cmocka_run_group_tests_name("policy_image", tests, NULL, NULL);
