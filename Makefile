@@ -21,7 +21,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-print-directory
 # Goals that install packages and call make again come one after the other.
-ifneq ($(filter demo run test asan coverage fuzz lint bench-policy,$(MAKECMDGOALS)),)
+ifneq ($(filter demo run test asan coverage attack fuzz lint bench-policy,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
@@ -198,6 +198,15 @@ bench-policy: ## policies of up to a million customers: load time, memory, look-
 	@packaging/install-deps build demo test
 	@$(MAKE) all $(BENCH_PROGRAMS)
 	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/bench/policy --out $(BUILD)/bench-policy.md $(SIZES)
+
+# ---- comparing ------------------------------------------------------------------------------
+
+.PHONY: attack
+# ATTACK names gateways and groups of cases, e.g. make attack ATTACK='--only host mirrorgate nginx'
+attack: ## known attacks on mirrorgate, nginx, HAProxy and Apache, compared in build/attack.md
+	@packaging/install-deps build demo test attack
+	@$(MAKE) all
+	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/attack/run $(ATTACK)
 
 # ---- fuzzing --------------------------------------------------------------------------------
 

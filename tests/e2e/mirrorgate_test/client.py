@@ -120,8 +120,32 @@ def tcp_connect(port, *, source=None, receive_buffer=None, host="127.0.0.1", tim
     return sock
 
 
+class Reachable:
+    """A gateway to connect to. Needs `world`, the certificates, and `port`, on loopback."""
+
+    def tcp(self, **options):
+        return tcp_connect(self.port, **options)
+
+    def connect(self, who="acme", *, preface=(), version=None, alpn=None, **options):
+        """A TLS connection as WHO; the pieces of PREFACE go out before the handshake."""
+        sock = self.tcp(**options)
+        for piece in preface:
+            sock.sendall(piece)
+        return self.over(sock, who, version=version, alpn=alpn)
+
+    def over(self, sock, who="acme", *, version=None, alpn=None):
+        """The same over the TCP connection SOCK."""
+        identity = self.world.identity(who)
+        return Connection(sock, tls_context(self.world.authority, identity, version, alpn))
+
+    def get(self, path, headers=(), *, who="acme"):
+        """One GET on a connection of its own."""
+        with self.connect(who) as connection:
+            return connection.get(path, headers)
+
+
 class Connection:
-    """One TLS connection. Made by Gateway.connect()."""
+    """One TLS connection. Made by Reachable.connect()."""
 
     def __init__(self, sock, context, name=pki.SERVER_NAME):
         try:

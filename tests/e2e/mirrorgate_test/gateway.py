@@ -81,7 +81,7 @@ def merged(base, changes):
     return result
 
 
-class Gateway:
+class Gateway(client.Reachable):
     def __init__(self, world, folder, stores, *, config=None, policy_data=None):
         self.world = world
         self.folder = pathlib.Path(folder)
@@ -283,30 +283,6 @@ class Gateway:
             for request in getattr(store, "requests", list)():
                 identifier = request["headers"].get("x-request-id")
                 assert identifier not in refused, (refused[identifier], request)
-
-    # --- talking to it
-
-    def tcp(self, **options):
-        return client.tcp_connect(self.port, **options)
-
-    def connect(self, who="acme", *, preface=(), version=None, alpn=None, **options):
-        """A TLS connection as WHO; the pieces of PREFACE go out before the handshake."""
-        sock = self.tcp(**options)
-        for piece in preface:
-            sock.sendall(piece)
-        return self.over(sock, who, version=version, alpn=alpn)
-
-    def over(self, sock, who="acme", *, version=None, alpn=None):
-        """The same over the TCP connection SOCK."""
-        context = client.tls_context(
-            self.world.authority, self.world.identity(who), version, alpn
-        )
-        return client.Connection(sock, context)
-
-    def get(self, path, headers=(), *, who="acme"):
-        """One GET on a connection of its own."""
-        with self.connect(who) as connection:
-            return connection.get(path, headers)
 
     # --- the access log
 

@@ -36,23 +36,24 @@ class Lab:
         store.fill(root)
         return root
 
-    def _keep(self, running):
+    def keep(self, running):
+        """Has close() stop RUNNING; returns it."""
         self._running.append(running)
         return running
 
     def stub(self, root=None, **options):
         folder = self.new_folder("stub")
-        return self._keep(store.UpstreamStub(root or self.root(), folder, **options))
+        return self.keep(store.UpstreamStub(root or self.root(), folder, **options))
 
     def nginx(self, root=None):
-        return self._keep(store.Nginx(root or self.root(), self.new_folder("nginx")))
+        return self.keep(store.Nginx(root or self.root(), self.new_folder("nginx")))
 
     def store(self, kind, root=None):
         return {"stub": self.stub, "nginx": self.nginx}[kind](root)
 
     def scripted(self, script, *, unix=False):
         path = self.new_folder("scripted") / "sock" if unix else None
-        return self._keep(store.ScriptedStore(script, path))
+        return self.keep(store.ScriptedStore(script, path))
 
     def prepared(self, *stores, config=None, policy=None):
         """A gateway whose files are written, but which does not run."""
@@ -64,7 +65,7 @@ class Lab:
         """A running gateway in front of STORES; a new stub when none are named. START goes to
         Gateway.start()."""
         made = self.prepared(*(stores or [self.stub()]), config=config, policy=policy)
-        self._keep(made)
+        self.keep(made)
         return made.start(**start)
 
     def close(self):

@@ -70,7 +70,8 @@ class Authority:
 
     def client(self, name, subject):
         """Issues the certificate NAME; probes and observers go by their well-known names."""
-        role = {"probe": ["--probe"], "ops": ["--observer"]}.get(name, ["--customer", name])
+        customer = ["--customer", "acme" if name == "revoked" else name]
+        role = {"probe": ["--probe"], "ops": ["--observer"]}.get(name, customer)
         self.run("client", str(self.folder), *role, "--subject", subject, "--name", name)
         identity = Identity(
             name, subject, self.folder / f"{name}.crt", self.folder / f"{name}.key"
@@ -139,12 +140,15 @@ class World:
 
     @classmethod
     def complete(cls, folder):
-        """The world of most tests: all SUBJECTS, and Acme's subject from another CA."""
+        """The world of most tests: all SUBJECTS, a revoked certificate of Acme, and Acme's subject
+        from another CA."""
         folder = pathlib.Path(folder)
         world = cls(Authority(folder / "ca"))
         world.authority.server()
         for name, subject in SUBJECTS.items():
             world.authority.client(name, subject)
+        world.authority.client("revoked", SUBJECTS["acme"])
+        world.authority.run("revoke", str(world.authority.folder), "revoked")
         other = Authority(folder / "other", "Another CA")
         world.other_acme = other.client("acme", SUBJECTS["acme"])
         return world

@@ -5,7 +5,6 @@ several requests on one connection.
 import dataclasses
 
 from ..client import Truncated
-from ..pki import SERVER_NAME
 from . import bench as benches
 from .refused import SMALL, everything, excerpt
 from .requests import CHUNKED, CHUNKS, HOST, JSON, OTHER, get, put, put_length
@@ -77,32 +76,51 @@ OURS = {
 }
 # What vendors' gateways, balancers and frameworks take for the caller, his address, the path asked
 # for or the method. A gateway of another kind may hand on fields it does not know.
-VENDORS = """X-Forwarded-User X-Forwarded-For X-Forwarded-Host X-Forwarded-Server X-Forwarded-Proto
- X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Client-Cert X-Forwarded-Tls-Client-Cert
- X-Forwarded-Tls-Client-Cert-Info X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Access-Token
- X-Forwarded-Preferred-Username X-Forwarded X-Forwarded-Path X-Forwarded-Uri X-Forwarded-Method
- Forwarded Forwarded-For X-Real-IP X-Client-IP X-Cluster-Client-IP X-Remote-IP X-Remote-Addr
- X-Originating-IP X-Source-IP True-Client-IP CF-Connecting-IP CF-Connecting-IPv6 Fastly-Client-IP
- Akamai-Origin-Hop X-Azure-ClientIP X-Azure-SocketIP X-Appengine-User-IP X-ProxyUser-Ip WL-Proxy-SSL
- X-Host X-HTTP-Host-Override X-Original-Host X-Original-URL X-Original-URI X-Original-Method
- X-Rewrite-URL X-Request-URI X-Accel-Redirect X-Sendfile X-Lighttpd-Send-File X-Envoy-Original-Path
- X-Envoy-External-Address X-Envoy-Peer-Metadata X-HTTP-Method-Override X-HTTP-Method
- X-Method-Override Client-Cert Client-Cert-Chain SSL-Client-Cert X-SSL-Cert X-SSL-Client-Cert
- X-SSL-Client-Verify X-SSL-Client-S-DN X-SSL-Client-DN X-SSL-Client-CN X-SSL-Client-Subject
- X-SSL-Client-Serial X-SSL-Subject X-Client-Cert X-Client-Cert-Subject X-Client-Certificate
- X-Client-Verify X-Client-DN X-Client-CN X-Client-SSL-Subject X-ARR-ClientCert X-ARR-SSL
- X-WEBAUTH-USER X-Remote-User Remote-User REMOTE_USER HTTP_REMOTE_USER X-Auth-User X-Auth-Username
- X-Authenticated-User X-Authenticated-Userid X-Auth-Request-User X-Auth-Request-Email
- X-Authentik-Username X-Token-Subject X-Userinfo X-User X-User-Id X-Username X-Consumer-ID
- X-Consumer-Username X-Consumer-Custom-ID X-Credential-Identifier X-Anonymous-Consumer
- X-Goog-Authenticated-User-Email X-Goog-IAP-JWT-Assertion X-Amzn-Oidc-Identity X-Amzn-Oidc-Data
- X-Amzn-Mtls-Clientcert X-Amzn-Mtls-Clientcert-Subject X-Amz-Cf-Id X-MS-CLIENT-PRINCIPAL
- X-MS-CLIENT-PRINCIPAL-NAME X-MS-TOKEN-AAD-ID-TOKEN X-Ms-Client-Principal-Id SM_USER SM-User
- SM_UNIVERSALID iv-user iv-creds OAM_REMOTE_USER Proxy Proxy-Authorization Authorization Cookie
- Via Max-Forwards X-Wap-Profile Surrogate-Capability Destination If Translate Depth Overwrite
- Lock-Token X-Tenant-Id X-Org-Id X-Customer X-Customer-Id X-Scope-OrgID Cf-Access-Jwt-Assertion
- Cf-Access-Authenticated-User-Email Tailscale-User-Login X-Pomerium-Jwt-Assertion
- X-Kubernetes-User X-Remote-Group X-Remote-Extra-Scope Impersonate-User Impersonate-Group""".split()
+VENDORS = {
+    "addresses": """
+        X-Forwarded-For X-Forwarded-Server X-Forwarded-Proto X-Forwarded-Port X-Forwarded
+        Forwarded Forwarded-For X-Real-IP X-Client-IP X-Cluster-Client-IP X-Remote-IP
+        X-Remote-Addr X-Originating-IP X-Source-IP True-Client-IP CF-Connecting-IP
+        CF-Connecting-IPv6 Fastly-Client-IP Akamai-Origin-Hop X-Azure-ClientIP
+        X-Azure-SocketIP X-Envoy-External-Address Via
+    """,
+    "targets-and-methods": """
+        X-Forwarded-Host X-Forwarded-Prefix X-Forwarded-Path X-Forwarded-Uri
+        X-Forwarded-Method X-Host X-HTTP-Host-Override X-Original-Host X-Original-URL
+        X-Original-URI X-Original-Method X-Rewrite-URL X-Request-URI X-Accel-Redirect
+        X-Sendfile X-Lighttpd-Send-File X-Envoy-Original-Path X-HTTP-Method-Override
+        X-HTTP-Method X-Method-Override Destination
+    """,
+    "certificates": """
+        X-Forwarded-Client-Cert X-Forwarded-Tls-Client-Cert X-Forwarded-Tls-Client-Cert-Info
+        Client-Cert Client-Cert-Chain SSL-Client-Cert X-SSL-Cert X-SSL-Client-Cert
+        X-SSL-Client-Verify X-SSL-Client-S-DN X-SSL-Client-DN X-SSL-Client-CN
+        X-SSL-Client-Subject X-SSL-Client-Serial X-SSL-Subject X-Client-Cert
+        X-Client-Cert-Subject X-Client-Certificate X-Client-Verify X-Client-DN X-Client-CN
+        X-Client-SSL-Subject X-ARR-ClientCert X-Amzn-Mtls-Clientcert
+        X-Amzn-Mtls-Clientcert-Subject
+    """,
+    "users": """
+        X-Forwarded-User X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Access-Token
+        X-Forwarded-Preferred-Username X-Appengine-User-IP X-ProxyUser-Ip X-WEBAUTH-USER
+        X-Remote-User Remote-User REMOTE_USER HTTP_REMOTE_USER X-Auth-User X-Auth-Username
+        X-Authenticated-User X-Authenticated-Userid X-Auth-Request-User X-Auth-Request-Email
+        X-Authentik-Username X-Token-Subject X-Userinfo X-User X-User-Id X-Username
+        X-Consumer-ID X-Consumer-Username X-Consumer-Custom-ID X-Credential-Identifier
+        X-Anonymous-Consumer X-Goog-Authenticated-User-Email X-Goog-IAP-JWT-Assertion
+        X-Amzn-Oidc-Identity X-Amzn-Oidc-Data X-MS-CLIENT-PRINCIPAL
+        X-MS-CLIENT-PRINCIPAL-NAME X-MS-TOKEN-AAD-ID-TOKEN X-Ms-Client-Principal-Id SM_USER
+        SM-User SM_UNIVERSALID iv-user iv-creds OAM_REMOTE_USER Proxy-Authorization
+        Authorization Cookie Lock-Token X-Tenant-Id X-Org-Id X-Customer X-Customer-Id
+        X-Scope-OrgID Cf-Access-Jwt-Assertion Cf-Access-Authenticated-User-Email
+        Tailscale-User-Login X-Pomerium-Jwt-Assertion X-Kubernetes-User X-Remote-Group
+        X-Remote-Extra-Scope Impersonate-User Impersonate-Group
+    """,
+    "others": """
+        WL-Proxy-SSL X-Envoy-Peer-Metadata X-ARR-SSL X-Amz-Cf-Id Proxy Max-Forwards
+        X-Wap-Profile Surrogate-Capability If Translate Depth Overwrite
+    """,
+}
 
 
 @dataclasses.dataclass
@@ -192,16 +210,14 @@ PIPELINES = [
              [200, 400], house=True),
     smuggled("upgrade-then-request", get("Connection: Upgrade\r\nUpgrade: h2c\r\n"), [200, 400],
              house=True),
-    smuggled("lf-ends-the-head", get("X-A: b\r\n")[:-2] + "\n" + INNER, [200, 400]),
+    smuggled("lf-ends-the-head", get("X-A: b\r\n")[:-2] + "\n" + INNER, [200, 400],
+             house=True),
     smuggled("expect-and-no-body", put("Content-Length: 2\r\nExpect: 200\r\n"), [200, 417],
              house=True),
 ]  # fmt: skip
 CASES = [Spoofed("spoofed header", name, fields) for name, fields in OURS.items()]
 CASES += [
-    Spoofed("vendors' header", name, f"{name}: globex\r\n", house=True) for name in VENDORS
-]
-CASES += [
-    Spoofed("vendors' header", "host-of-another", f"X-Forwarded-Host: {SERVER_NAME}.evil\r\n",
-            "evil", house=True),
-    *PIPELINES,
-]  # fmt: skip
+    Spoofed("spoofed header", f"vendors-{name}",
+            "".join(f"{field}: globex\r\n" for field in fields.split()), house=True)
+    for name, fields in VENDORS.items()
+] + PIPELINES  # fmt: skip
