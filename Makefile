@@ -73,19 +73,21 @@ endif
 GATEWAY_SOURCES := $(wildcard gateway/*.c)
 POLICY_SOURCES := $(wildcard policy/*.c)
 STUB_SOURCES := $(wildcard upstream-stub/*.c)
+CLIENT_SOURCES := $(wildcard client/*.c)
 UNIT_TESTS := $(wildcard tests/unit/test_*.c)
 UNIT_HELPERS := $(filter-out $(UNIT_TESTS),$(wildcard tests/unit/*.c))
 FUZZ_TARGETS := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_HELPERS := $(filter-out $(FUZZ_TARGETS),$(wildcard tests/fuzz/*.c))
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
-HEADERS := $(wildcard gateway/*.h policy/*.h upstream-stub/*.h tests/unit/*.h tests/fuzz/*.h)
-SOURCES := $(GATEWAY_SOURCES) $(POLICY_SOURCES) $(STUB_SOURCES) $(UNIT_TESTS) $(UNIT_HELPERS) \
-	$(FUZZ_TARGETS) $(FUZZ_HELPERS) $(BENCH_SOURCES)
+HEADERS := $(wildcard gateway/*.h policy/*.h upstream-stub/*.h client/*.h tests/unit/*.h \
+	tests/fuzz/*.h)
+SOURCES := $(GATEWAY_SOURCES) $(POLICY_SOURCES) $(STUB_SOURCES) $(CLIENT_SOURCES) \
+	$(UNIT_TESTS) $(UNIT_HELPERS) $(FUZZ_TARGETS) $(FUZZ_HELPERS) $(BENCH_SOURCES)
 
 objects = $(patsubst %.c,$(OBJ)/%.o,$(1))
 GATEWAY_LIB := $(BUILD)/libgateway.a
 POLICY_LIB := $(BUILD)/libpolicy.a
-PROGRAMS := $(addprefix $(BUILD)/,mirrorgate mirrorgate-policy upstream-stub)
+PROGRAMS := $(addprefix $(BUILD)/,mirrorgate mirrorgate-policy upstream-stub spot)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_TESTS))
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(FUZZ_TARGETS))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
@@ -93,6 +95,7 @@ BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
 POLICY_LIBS := -lcyaml -lyaml -lcdb
 GATEWAY_LIBS := $(POLICY_LIBS) -lssl -lcrypto -lev -lhttp_parser -ljansson -lseccomp -lm
 STUB_LIBS := -lev -lhttp_parser -ljansson -lcrypto -lm
+CLIENT_LIBS := $(POLICY_LIBS) -lcurl -lssl -lcrypto -ljansson
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs into build/ (the default)
@@ -103,6 +106,8 @@ $(BUILD)/mirrorgate-policy: $(OBJ)/policy/main.o $(POLICY_LIB)
 $(BUILD)/mirrorgate-policy: LDLIBS = $(POLICY_LIBS)
 $(BUILD)/upstream-stub: $(call objects,$(STUB_SOURCES))
 $(BUILD)/upstream-stub: LDLIBS = $(STUB_LIBS)
+$(BUILD)/spot: $(call objects,$(CLIENT_SOURCES)) $(POLICY_LIB)
+$(BUILD)/spot: LDLIBS = $(CLIENT_LIBS)
 $(BUILD)/unit/%: $(OBJ)/tests/unit/%.o $(call objects,$(UNIT_HELPERS)) $(GATEWAY_LIB) $(POLICY_LIB)
 	$(link)
 $(BUILD)/unit/%: LDLIBS = -lcmocka $(GATEWAY_LIBS)
@@ -272,13 +277,15 @@ lint-manuals:
 
 # ---- installing -----------------------------------------------------------------------------
 
-MANUALS := $(wildcard $(foreach s,1 5 8,gateway/*.$(s) policy/*.$(s) upstream-stub/*.$(s) certs/*.$(s)))
+MANUALS := $(wildcard $(foreach s,1 5 8,gateway/*.$(s) policy/*.$(s) upstream-stub/*.$(s) certs/*.$(s) \
+	client/*.$(s)))
 
 .PHONY: install clean help
 install: all ## install into DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(BUILD)/mirrorgate $(DESTDIR)$(PREFIX)/sbin/mirrorgate
 	install -D -m 755 $(BUILD)/mirrorgate-policy $(DESTDIR)$(PREFIX)/bin/mirrorgate-policy
 	install -D -m 755 $(BUILD)/upstream-stub $(DESTDIR)$(PREFIX)/bin/upstream-stub
+	install -D -m 755 $(BUILD)/spot $(DESTDIR)$(PREFIX)/bin/spot
 	install -D -m 755 certs/pki $(DESTDIR)$(PREFIX)/share/mirrorgate/certs/pki
 	install -m 644 $(wildcard certs/*.py) $(DESTDIR)$(PREFIX)/share/mirrorgate/certs
 	ln -sf ../share/mirrorgate/certs/pki $(DESTDIR)$(PREFIX)/bin/mirrorgate-pki

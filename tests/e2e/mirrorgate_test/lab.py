@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import tempfile
 
-from . import gateway, store
+from . import gateway, pki, spot, store
 
 
 class Lab:
@@ -54,6 +54,17 @@ class Lab:
     def scripted(self, script, *, unix=False):
         path = self.new_folder("scripted") / "sock" if unix else None
         return self.keep(store.ScriptedStore(script, path))
+
+    def server(self, script, identity=None, clients=None, **options):
+        """An update server of SCRIPT, with the world's own certificate unless IDENTITY is given."""
+        ca = self.world.authority
+        own = pki.Identity("server", "", ca.folder / "server.crt", ca.folder / "server.key")
+        made = spot.ScriptedServer(script, identity or own, clients or ca.certificate, **options)
+        return self._keep(made)
+
+    def spot(self, *servers, **keys):
+        """An installation of spot that asks SERVERS: gateways, or servers of a script."""
+        return spot.Spot(self.world, self.new_folder("spot"), *servers, **keys)
 
     def prepared(self, *stores, config=None, policy=None):
         """A gateway whose files are written, but which does not run."""

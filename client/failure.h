@@ -1,0 +1,48 @@
+/*
+ * What went wrong, in one sentence, and of which kind it is: the kind is the exit code.
+ *
+ * A function that can fail takes a struct failure and returns false (or NULL) after it has filled
+ * it in; the caller adds nothing and passes it up to main(), which prints it. After a success there
+ * may be anything in it: a try before the last one, say.
+ */
+#ifndef CLIENT_FAILURE_H
+#define CLIENT_FAILURE_H
+
+#include <stdbool.h>
+
+/* kind, exit code, the word in --json. The codes are spot(1)'s: they never change. */
+#define FAILURE_KINDS(X)                                 \
+	X(FAILURE_NONE, 0, "none")                       \
+	X(FAILURE_LOCAL, 1, "local")                     \
+	X(FAILURE_USAGE, 2, "usage")                     \
+	X(FAILURE_CONFIGURATION, 3, "configuration")     \
+	X(FAILURE_UNREACHABLE, 4, "unreachable")         \
+	X(FAILURE_UNTRUSTED, 5, "untrusted-server")      \
+	X(FAILURE_CERTIFICATE, 6, "certificate-refused") \
+	X(FAILURE_REFUSED, 7, "refused")                 \
+	X(FAILURE_NOT_FOUND, 8, "not-found")             \
+	X(FAILURE_ANSWER, 9, "bad-answer")
+
+enum failure_kind {
+#define FAILURE_ENUM(kind, code, word) kind = code,
+	FAILURE_KINDS(FAILURE_ENUM)
+#undef FAILURE_ENUM
+};
+
+enum { FAILURE_TEXT_MAX = 1024 };
+
+struct failure {
+	enum failure_kind kind;
+	bool passes;      /* the same request may succeed later: it is worth another try */
+	long retry_after; /* seconds the server asked us to wait; 0 when it did not say */
+	char text[FAILURE_TEXT_MAX];
+};
+
+/* Fills in *SELF; always returns false, so that a function can return what this returns. Bytes
+ * that are not printable ASCII become '?': some of the text may be a server's. */
+bool failure_set(struct failure *self, enum failure_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+const char *failure_word(enum failure_kind kind);
+
+#endif

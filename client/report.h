@@ -1,0 +1,23 @@
+/*
+ * What spot tells its user on standard error, one line each: failures always, notes unless
+ * --quiet, details with --verbose. Results go to standard output and not through here.
+ */
+#ifndef CLIENT_REPORT_H
+#define CLIENT_REPORT_H
+
+#include <stdbool.h>
+
+#include "failure.h"
+
+enum report_level { REPORT_QUIET, REPORT_NORMAL, REPORT_VERBOSE };
+
+/* For the whole process; REPORT_NORMAL until it is called. */
+void report_set_level(enum report_level wanted);
+
+void report_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void report_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The sentence of FAILURE; as one JSON object on standard output instead when JSON is true. */
+void report_failure(const struct failure *failure, bool json);
+
+#endif
