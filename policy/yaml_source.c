@@ -1,8 +1,10 @@
 /*
- * Loading of YAML files: read, walk, then libcyaml.
+ * Loading of YAML files: read, walk, fill.
  *
- * The walk (yaml_walk.c) has the say about what is acceptable; libcyaml then only fills the
- * structures. Lines for later checks come from yaml_lines.c.
+ * The walk (yaml_walk.c) has the say about what is acceptable. Where a schema has only texts, lists
+ * and mappings it fills the structures on the way, since libyaml takes most of the time of a large
+ * file; for other schemas libcyaml fills them in a pass of its own. Lines for later checks come
+ * from yaml_lines.c.
  */
 #include "yaml_source.h"
 
@@ -14,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "yaml_fill.h"
 #include "yaml_lines.h"
 #include "yaml_walk.h"
 
@@ -36,21 +39,34 @@ source_new(const char *bytes, size_t len)
 	return self;
 }
 
+static bool
+fill_by_libcyaml(const char *name, const char *bytes, size_t len,
+    const cyaml_schema_value_t *schema, void **data, struct problems *problems)
+{
+	cyaml_err_t error =
+	    cyaml_load_data((const uint8_t *)bytes, len, &cyaml_config, schema, data, NULL);
+	if (error == CYAML_OK)
+		return true;
+	*data = NULL;
+	problems_add(problems, name, 0, "libcyaml: %s", cyaml_strerror(error));
+	return false;
+}
+
 struct yaml_source *
 yaml_source_load_tolerant(const char *name, const char *bytes, size_t len,
     const cyaml_schema_value_t *schema, void **data, struct problems *problems)
 {
+	bool in_one_pass = yaml_fill_can(schema);
 	*data = NULL;
-	struct yaml_walk_result found = yaml_walk_check(name, bytes, len, schema, problems);
-	if (found.other_problems > 0)
-		return NULL;
-	cyaml_err_t error =
-	    cyaml_load_data((const uint8_t *)bytes, len, &cyaml_config, schema, data, NULL);
-	if (error != CYAML_OK) {
+	struct yaml_walk_result found =
+	    yaml_walk_check(name, bytes, len, schema, in_one_pass ? data : NULL, problems);
+	if (found.other_problems > 0) {
+		yaml_source_free_data(schema, *data);
 		*data = NULL;
-		problems_add(problems, name, 0, "libcyaml: %s", cyaml_strerror(error));
 		return NULL;
 	}
+	if (!in_one_pass && !fill_by_libcyaml(name, bytes, len, schema, data, problems))
+		return NULL;
 	return source_new(bytes, len);
 }
 

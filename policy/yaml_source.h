@@ -4,9 +4,9 @@
  * libcyaml stops at the first mistake, forgets line numbers, reads 010 as octal and any word as a
  * boolean. So the file is first walked with libyaml against the same schema: unknown, repeated
  * and missing keys, wrong kinds and bad values are all reported, each with its line; anchors,
- * aliases, tags and several documents are refused. Only a file without problems goes on to
- * libcyaml. Afterwards yaml_source_line() finds the line of any value, for the checks that only
- * the caller can make.
+ * aliases, tags and several documents are refused. Only a file without problems is loaded: in the
+ * same pass when the schema has texts, lists and mappings only, else by libcyaml. Afterwards
+ * yaml_source_line() finds the line of any value, for the checks that only the caller can make.
  *
  * Stricter than libcyaml: numbers are plain decimals, booleans are `true` or `false`, `key:`
  * without a value (or null, ~) is a mistake unless the schema says POINTER_NULL. The schema types

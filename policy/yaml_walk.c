@@ -16,6 +16,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "yaml_fill.h"
+
 /* Most keys that one mapping of a schema may define. */
 enum { FIELDS_MAX = 64 };
 
@@ -279,7 +281,8 @@ kind_of(const cyaml_schema_value_t *schema)
 }
 
 static void
-check_scalar(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+check_scalar(struct walk *self, const cyaml_schema_value_t *schema, struct place place,
+    struct yaml_fill fill)
 {
 	if (is_null(&self->event)) {
 		if (may_be_null(schema, &self->event))
@@ -292,6 +295,7 @@ check_scalar(struct walk *self, const cyaml_schema_value_t *schema, struct place
 	switch (schema->type) {
 	case CYAML_STRING:
 		check_string(self, schema, place);
+		yaml_fill_text(fill, self->event.data.scalar.value, self->event.data.scalar.length);
 		break;
 	case CYAML_INT:
 	case CYAML_UINT:
@@ -309,15 +313,18 @@ check_scalar(struct walk *self, const cyaml_schema_value_t *schema, struct place
 	}
 }
 
-static void walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place place);
+static void walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place place,
+    struct yaml_fill fill);
 
 static void
-walk_sequence(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+walk_sequence(struct walk *self, const cyaml_schema_value_t *schema, struct place place,
+    struct yaml_fill fill)
 {
 	size_t line = current_line(self), count = 0;
 	for (; next(self) && self->event.type != YAML_SEQUENCE_END_EVENT; count++)
 		walk_value(self, schema->sequence.entry,
-		    (struct place){.key = place.key, .in_list = true});
+		    (struct place){.key = place.key, .in_list = true},
+		    yaml_fill_entry(fill, schema));
 	if (self->ended)
 		return;
 	char what[64];
@@ -373,7 +380,7 @@ find_field(struct walk *self, const cyaml_schema_field_t *fields, struct seen *s
 
 /* Reads one key and its value. */
 static void
-walk_pair(struct walk *self, const cyaml_schema_field_t *fields, struct seen *seen)
+walk_pair(struct walk *self, const cyaml_schema_field_t *fields, struct seen *seen, void *structure)
 {
 	const cyaml_schema_field_t *field = NULL;
 	if (self->event.type == YAML_SCALAR_EVENT) {
@@ -385,19 +392,21 @@ walk_pair(struct walk *self, const cyaml_schema_field_t *fields, struct seen *se
 	if (!next(self))
 		return;
 	if (field != NULL)
-		walk_value(self, &field->value, (struct place){.key = field->key});
+		walk_value(self, &field->value, (struct place){.key = field->key},
+		    yaml_fill_field(structure, field));
 	else
 		skip(self);
 }
 
 static void
-walk_mapping(struct walk *self, const cyaml_schema_value_t *schema)
+walk_mapping(struct walk *self, const cyaml_schema_value_t *schema, struct yaml_fill fill)
 {
 	const cyaml_schema_field_t *fields = schema->mapping.fields;
+	void *structure = yaml_fill_structure(fill, schema);
 	struct seen seen = {0};
 	size_t line = current_line(self);
 	while (next(self) && self->event.type != YAML_MAPPING_END_EVENT)
-		walk_pair(self, fields, &seen);
+		walk_pair(self, fields, &seen, structure);
 	if (self->ended)
 		return;
 	for (size_t i = 0; fields[i].key != NULL; i++) {
@@ -407,7 +416,8 @@ walk_mapping(struct walk *self, const cyaml_schema_value_t *schema)
 }
 
 static void
-walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place place)
+walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place place,
+    struct yaml_fill fill)
 {
 	bool list = schema->type == CYAML_SEQUENCE || schema->type == CYAML_SEQUENCE_FIXED;
 	bool mapping = schema->type == CYAML_MAPPING;
@@ -415,11 +425,11 @@ walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place p
 	if (schema->type == CYAML_IGNORE) {
 		skip(self);
 	} else if (type == YAML_SCALAR_EVENT) {
-		check_scalar(self, schema, place);
+		check_scalar(self, schema, place, fill);
 	} else if (type == YAML_SEQUENCE_START_EVENT && list) {
-		walk_sequence(self, schema, place);
+		walk_sequence(self, schema, place, fill);
 	} else if (type == YAML_MAPPING_START_EVENT && mapping) {
-		walk_mapping(self, schema);
+		walk_mapping(self, schema, fill);
 	} else if (type != YAML_ALIAS_EVENT) { /* aliases are reported already */
 		must_be(self, current_line(self), place, kind_of(schema));
 		skip(self);
@@ -428,7 +438,7 @@ walk_value(struct walk *self, const cyaml_schema_value_t *schema, struct place p
 
 /* One document, and nothing after it. */
 static void
-walk_stream(struct walk *self, const cyaml_schema_value_t *schema)
+walk_stream(struct walk *self, const cyaml_schema_value_t *schema, void **data)
 {
 	if (!next(self) || !next(self)) /* stream start, document start */
 		return;
@@ -438,7 +448,7 @@ walk_stream(struct walk *self, const cyaml_schema_value_t *schema)
 	}
 	if (!next(self))
 		return;
-	walk_value(self, schema, (struct place){0});
+	walk_value(self, schema, (struct place){0}, (struct yaml_fill){.value = data});
 	if (!next(self) || !next(self)) /* document end, stream end */
 		return;
 	if (self->event.type != YAML_STREAM_END_EVENT)
@@ -447,7 +457,7 @@ walk_stream(struct walk *self, const cyaml_schema_value_t *schema)
 
 struct yaml_walk_result
 yaml_walk_check(const char *name, const char *bytes, size_t len, const cyaml_schema_value_t *schema,
-    struct problems *problems)
+    void **data, struct problems *problems)
 {
 	struct walk self = {.name = name, .bytes = bytes, .problems = problems};
 	if (!yaml_parser_initialize(&self.parser))
@@ -455,7 +465,7 @@ yaml_walk_check(const char *name, const char *bytes, size_t len, const cyaml_sch
 	/* UTF-8 only: otherwise a byte order mark would switch to UTF-16. */
 	yaml_parser_set_encoding(&self.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&self.parser, (const unsigned char *)bytes, len);
-	walk_stream(&self, schema);
+	walk_stream(&self, schema, data);
 	yaml_event_delete(&self.event);
 	yaml_parser_delete(&self.parser);
 	return self.result;

@@ -18,8 +18,10 @@ struct yaml_walk_result {
 	size_t other_problems;
 };
 
-/* Walks the LEN bytes, adding every problem with its line under the file name NAME. */
+/* Walks the LEN bytes, adding every problem with its line under the file name NAME. Where DATA is
+ * not NULL, and yaml_fill_can() says so of SCHEMA, the structure *DATA is filled on the way; the
+ * caller frees it, also after problems. */
 struct yaml_walk_result yaml_walk_check(const char *name, const char *bytes, size_t len,
-    const cyaml_schema_value_t *schema, struct problems *problems);
+    const cyaml_schema_value_t *schema, void **data, struct problems *problems);
 
 #endif

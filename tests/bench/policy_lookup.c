@@ -145,7 +145,7 @@ nanoseconds(void)
 static double
 measure(const struct bench *self, look_up_fn *look_up, size_t rounds)
 {
-	double each[ROUNDS_MAX];
+	double each[ROUNDS_MAX] = {0};
 	for (size_t round = 0; round < rounds; round++) {
 		double start = nanoseconds();
 		for (size_t i = 0; i < QUESTIONS; i++) {

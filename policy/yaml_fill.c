@@ -1,0 +1,115 @@
+/*
+ * Filling of structures. The one hard part is to keep to libcyaml's layout: a list is a pointer to
+ * its entries and a count, which is right at every moment, so that half a file can be freed.
+ */
+#include "yaml_fill.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+never_null(void *memory)
+{
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
+static bool
+is_pointer(const cyaml_schema_value_t *schema)
+{
+	return (schema->flags & CYAML_FLAG_POINTER) != 0;
+}
+
+/* What an entry takes in its list. */
+static size_t
+entry_size(const cyaml_schema_value_t *entry)
+{
+	return is_pointer(entry) ? sizeof(void *) : entry->data_size;
+}
+
+static bool can_value(const cyaml_schema_value_t *schema);
+
+static bool
+can_fields(const cyaml_schema_field_t *fields)
+{
+	for (; fields->key != NULL; fields++) {
+		bool list = fields->value.type == CYAML_SEQUENCE;
+		if (!can_value(&fields->value) || (list && fields->count_size != sizeof(uint32_t)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+can_value(const cyaml_schema_value_t *schema)
+{
+	switch (schema->type) {
+	case CYAML_STRING:
+		return is_pointer(schema);
+	case CYAML_SEQUENCE:
+		return is_pointer(schema) && schema->sequence.entry->type != CYAML_SEQUENCE &&
+		       can_value(schema->sequence.entry);
+	case CYAML_MAPPING:
+		return can_fields(schema->mapping.fields);
+	default:
+		return false;
+	}
+}
+
+bool
+yaml_fill_can(const cyaml_schema_value_t *schema)
+{
+	return schema->type == CYAML_MAPPING && can_value(schema);
+}
+
+void
+yaml_fill_text(struct yaml_fill place, const void *text, size_t len)
+{
+	if (place.value == NULL)
+		return;
+	char *copy = never_null(malloc(len + 1));
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	memcpy(place.value, &copy, sizeof copy);
+}
+
+void *
+yaml_fill_structure(struct yaml_fill place, const cyaml_schema_value_t *schema)
+{
+	if (place.value == NULL || !is_pointer(schema))
+		return place.value;
+	void *structure = never_null(calloc(1, schema->data_size));
+	memcpy(place.value, &structure, sizeof structure);
+	return structure;
+}
+
+struct yaml_fill
+yaml_fill_field(void *structure, const cyaml_schema_field_t *field)
+{
+	if (structure == NULL)
+		return (struct yaml_fill){0};
+	char *bytes = structure;
+	void *count = field->value.type == CYAML_SEQUENCE ? bytes + field->count_offset : NULL;
+	return (struct yaml_fill){.value = bytes + field->data_offset, .count = count};
+}
+
+struct yaml_fill
+yaml_fill_entry(struct yaml_fill place, const cyaml_schema_value_t *schema)
+{
+	if (place.value == NULL)
+		return (struct yaml_fill){0};
+	size_t size = entry_size(schema->sequence.entry), count = *place.count;
+	assert(count < UINT32_MAX);
+	char *entries;
+	memcpy(&entries, place.value, sizeof entries);
+	/* Full at each power of two. */
+	if ((count & (count - 1)) == 0) {
+		entries = never_null(reallocarray(entries, count == 0 ? 1 : 2 * count, size));
+		memcpy(place.value, &entries, sizeof entries);
+	}
+	memset(entries + count * size, 0, size);
+	++*place.count;
+	return (struct yaml_fill){.value = entries + count * size};
+}
