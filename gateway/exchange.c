@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "http_date.h"
 #include "log.h"
 #include "upstream.h"
 
@@ -103,44 +102,6 @@ on_store_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	fail(self, PROBLEM_STORE_TIMEOUT, "timeout");
 }
 
-static void
-print_conditions(struct buffer *out, const struct request *request)
-{
-	char date[HTTP_DATE_LEN + 1], range[REQUEST_RANGE_TEXT];
-
-	request_gate_print_range(&request->range, range);
-	if (range[0] != '\0')
-		buffer_printf(out, "Range: %s\r\n", range);
-	if (request->if_range.bytes != NULL)
-		buffer_printf(
-		    out, "If-Range: %.*s\r\n", (int)request->if_range.len, request->if_range.bytes);
-	if (request->if_none_match.bytes != NULL)
-		buffer_printf(out, "If-None-Match: %.*s\r\n", (int)request->if_none_match.len,
-		    request->if_none_match.bytes);
-	if (request->has_if_modified_since) {
-		http_date_print(request->if_modified_since, date);
-		buffer_printf(out, "If-Modified-Since: %s\r\n", date);
-	}
-}
-
-/* All of the head but Host and the empty line. */
-static void
-print_order(struct buffer *out, const struct exchange_order *order)
-{
-	static const char *const methods[] = {"GET", "HEAD", "PUT"};
-
-	assert(order->request->method < METHOD_OTHER);
-	buffer_printf(out, "%s %.*s HTTP/1.1\r\n", methods[order->request->method],
-	    (int)order->path_len, order->path);
-	buffer_printf(out, "X-Mirrorgate-Customer: %s\r\nX-Request-Id: %s\r\n", order->customer,
-	    order->request_id);
-	if (order->request->method != METHOD_PUT)
-		print_conditions(out, order->request);
-	else
-		buffer_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
-		    order->body_len);
-}
-
 /* Completes the request for the server that the connection leads to. */
 static void
 address_request(struct exchange *self)
@@ -228,7 +189,7 @@ exchange_start(struct services *services, const struct exchange_order *order,
 	self->started = ev_now(services->loop);
 	ev_init(&self->timer, on_store_timeout);
 	self->timer.data = self;
-	print_order(&self->out, order);
+	exchange_order_print(order, &self->out);
 	request_gate_detach(&self->request);
 	self->out_fields = buffer_size(&self->out);
 	buffer_append(&self->body, order->body, order->body_len);

@@ -13,23 +13,12 @@
 
 #include <stddef.h>
 
+#include "exchange_order.h"
 #include "problem.h"
-#include "request_gate.h"
 #include "response_gate.h"
 #include "services.h"
 
 struct exchange;
-
-/* What to ask. All texts are used during exchange_start() only. */
-struct exchange_order {
-	const struct request *request; /* method, range and conditions */
-	const char *path;              /* what to send: canonical */
-	size_t path_len;
-	const char *customer;
-	const char *request_id;
-	const char *body; /* PUT */
-	size_t body_len;
-};
 
 /* Called from the event loop, each as the last thing of an event, so that the owner may free the
  * exchange. Before exchange_start() returns none is called. */
@@ -41,7 +30,7 @@ struct exchange_events {
 	void (*on_failed)(void *arg, enum problem problem, const char *why);
 };
 
-/* NULL when no store can be reached at all. */
+/* NULL when no store can be reached at all. The texts of ORDER are used during this call only. */
 struct exchange *exchange_start(struct services *services, const struct exchange_order *order,
     const struct exchange_events *events, void *arg);
 
