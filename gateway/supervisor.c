@@ -1,6 +1,6 @@
 /*
- * The supervisor. The hard part is the order of things at a reload: build and check everything,
- * only then tell the workers, and count their answers, whoever dies meanwhile.
+ * The supervisor. The hard part is the order of things at a reload: a loader builds and checks
+ * everything, only then are the workers told, and their answers counted, whoever dies meanwhile.
  */
 #include "supervisor.h"
 
@@ -18,6 +18,7 @@
 #include "../policy/buffer.h"
 #include "access_log.h"
 #include "channel.h"
+#include "loader.h"
 #include "log.h"
 #include "notify.h"
 #include "sockets.h"
@@ -51,6 +52,8 @@ struct supervisor {
 	struct quota *quota;
 	struct sandbox_user user;
 	struct generation *generation;
+	struct loader *loader;
+	bool load_again; /* SIGHUP came during a load: files may have changed since it read them */
 	uint64_t announced; /* the last generation whose line was printed */
 	int access_log;
 	bool draining;
@@ -74,52 +77,6 @@ open_access_log(const struct config *config)
 }
 
 /* ---- generations ---- */
-
-static void
-log_problems(struct problems *problems)
-{
-	for (size_t i = 0; i < problems_count(problems); i++)
-		log_error("%s", problems_text(problems, i));
-}
-
-/* The first generation; NULL after logging every problem. */
-static struct generation *
-build_first_generation(const struct config *config)
-{
-	struct problems *problems = problems_new();
-	struct generation *generation = generation_build(config, 1, NULL, problems);
-
-	log_problems(problems);
-	problems_free(problems);
-	return generation;
-}
-
-/* The one after the generation in force; NULL after logging every problem, and all that an
- * operator needs in one line. */
-static struct generation *
-build_next_generation(const struct config *config, const struct generation *current)
-{
-	struct problems *problems = problems_new();
-	struct generation *next = generation_build(config, current->number + 1, current, problems);
-
-	log_problems(problems);
-	if (next == NULL)
-		log_error("reload refused, generation %llu stays in force: %s (problem 1 of %zu)",
-		    (unsigned long long)current->number, problems_text(problems, 0),
-		    problems_count(problems));
-	problems_free(problems);
-	return next;
-}
-
-static void
-log_policy_change(
-    const struct config *config, const struct generation *old, const struct generation *new)
-{
-	char text[GENERATION_CHANGE_MAX];
-
-	generation_policy_change(old, new, config, text);
-	log_info("policy: %s", text);
-}
 
 /* Prints the line of a generation that every running worker has adopted. */
 static void
@@ -164,6 +121,14 @@ send_generation(struct supervisor *self, struct child *child)
 }
 
 static void
+start_load(struct supervisor *self)
+{
+	notify_reloading();
+	if (!loader_start(self->loader, self->generation))
+		notify_ready();
+}
+
+static void
 on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 {
 	struct supervisor *self = signal->data;
@@ -171,19 +136,34 @@ on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 	(void)loop, (void)events;
 	if (self->draining)
 		return;
-	notify_reloading();
-	struct generation *next = build_next_generation(self->config, self->generation);
-	if (next == NULL) {
-		notify_ready();
-		return;
-	}
-	struct generation *old = self->generation;
+	if (loader_is_busy(self->loader))
+		self->load_again = true;
+	else
+		start_load(self);
+}
+
+static void
+on_built(void *arg, struct generation *next)
+{
+	struct supervisor *self = arg;
+
+	generation_free(self->generation);
 	self->generation = next;
 	for (unsigned i = 0; i < self->count; i++)
 		send_generation(self, &self->children[i]);
-	/* Only now: the workers need not wait for it. */
-	log_policy_change(self->config, old, next);
-	generation_free(old);
+}
+
+static void
+on_load_ended(void *arg, bool built)
+{
+	struct supervisor *self = arg;
+
+	if (self->load_again) {
+		self->load_again = false;
+		start_load(self);
+	} else if (!built) {
+		notify_ready();
+	}
 }
 
 /* ---- workers ---- */
@@ -303,6 +283,7 @@ run_child(struct child *child, int channel)
 	for (unsigned i = 0; i < self->count; i++)
 		if (self->children[i].channel >= 0)
 			close(self->children[i].channel);
+	loader_forget(self->loader);
 	ev_loop_destroy(self->loop);
 	sockets_keep_only(self->sockets, child->index);
 	struct worker_options options = {
@@ -391,6 +372,8 @@ on_terminate(struct ev_loop *loop, ev_signal *signal, int events)
 	self->draining = true;
 	log_info("draining");
 	notify_stopping();
+	loader_free(self->loader);
+	self->loader = NULL;
 	/* The workers close their copies when they stop accepting; these must not hold them open.
 	 */
 	sockets_close(self->sockets);
@@ -470,7 +453,7 @@ set_up(struct supervisor *self, const struct config *config)
 	if (!sandbox_find_user(config->user, &self->user))
 		return false;
 	sandbox_raise_file_limit();
-	self->generation = build_first_generation(config);
+	self->generation = loader_build_first(config);
 	if (self->generation == NULL)
 		return false;
 	self->access_log = open_access_log(config);
@@ -490,6 +473,8 @@ set_up(struct supervisor *self, const struct config *config)
 		log_error("no event loop");
 		return false;
 	}
+	static const struct loader_events loader_events = {on_built, on_load_ended};
+	self->loader = loader_new(self->loop, config, &loader_events, self);
 	signal(SIGPIPE, SIG_IGN);
 	watch_signal(self, &self->hangup, SIGHUP, on_hangup);
 	watch_signal(self, &self->terminate, SIGTERM, on_terminate);
@@ -509,6 +494,7 @@ set_up(struct supervisor *self, const struct config *config)
 static void
 tear_down(struct supervisor *self)
 {
+	loader_free(self->loader);
 	sockets_close(self->sockets);
 	generation_free(self->generation);
 	quota_free(self->quota);
@@ -537,7 +523,7 @@ int
 supervisor_check(const struct config *config)
 {
 	struct sandbox_user user;
-	struct generation *generation = build_first_generation(config);
+	struct generation *generation = loader_build_first(config);
 	bool good = sandbox_find_user(config->user, &user) && generation != NULL;
 
 	generation_free(generation);

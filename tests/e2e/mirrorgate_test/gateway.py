@@ -224,8 +224,11 @@ class Gateway(client.Reachable):
         return found
 
     def workers(self):
-        """The workers' process ids; the key holder is no worker."""
-        return sorted(pid for pid, command in self.children().items() if "key" not in command)
+        """The workers' process ids; the key holder and a loader are no workers."""
+        return sorted(
+            pid for pid, command in self.children().items()
+            if "key" not in command and not command.endswith("loader\n")
+        )  # fmt: skip
 
     def private_memory(self):
         """Bytes of private memory of all workers: RssAnon, without pages they share."""
