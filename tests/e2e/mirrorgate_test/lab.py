@@ -60,7 +60,7 @@ class Lab:
         ca = self.world.authority
         own = pki.Identity("server", "", ca.folder / "server.crt", ca.folder / "server.key")
         made = spot.ScriptedServer(script, identity or own, clients or ca.certificate, **options)
-        return self._keep(made)
+        return self.keep(made)
 
     def spot(self, *servers, **keys):
         """An installation of spot that asks SERVERS: gateways, or servers of a script."""
