@@ -13,7 +13,7 @@
 #include "problems.h"
 
 /* Longest policy file in bytes. */
-#define POLICY_FILE_MAX ((size_t)1 << 30)
+#define POLICY_FILE_MAX ((size_t)2 << 30)
 
 /* Compiles the file NAME into an anonymous memfd (close-on-exec, not sealed) and returns its
  * descriptor, which the caller closes; -1, with PROBLEMS filled, when anything is wrong. NOW is

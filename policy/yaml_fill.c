@@ -1,12 +1,26 @@
 /*
- * Filling of structures. The one hard part is to keep to libcyaml's layout: a list is a pointer to
- * its entries and a count, which is right at every moment, so that half a file can be freed.
+ * Filling of structures. The hard part is to keep to the layout of the schema: a list is a pointer
+ * to its entries and a count, which is right at every moment, so that half a file can be freed.
  */
 #include "yaml_fill.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Texts of a few bytes each: one call of malloc() for thousands of them. */
+enum { CHUNK_SIZE = 1 << 16 };
+
+struct chunk {
+	struct chunk *next;
+	size_t used;
+	size_t size;
+	char bytes[];
+};
+
+struct yaml_fill_texts {
+	struct chunk *first; /* the newest */
+};
 
 static void *
 never_null(void *memory)
@@ -61,15 +75,49 @@ can_value(const cyaml_schema_value_t *schema)
 bool
 yaml_fill_can(const cyaml_schema_value_t *schema)
 {
-	return schema->type == CYAML_MAPPING && can_value(schema);
+	return schema->type == CYAML_MAPPING && is_pointer(schema) && can_value(schema);
+}
+
+struct yaml_fill_texts *
+yaml_fill_texts_new(void)
+{
+	return never_null(calloc(1, sizeof(struct yaml_fill_texts)));
 }
 
 void
-yaml_fill_text(struct yaml_fill place, const void *text, size_t len)
+yaml_fill_texts_free(struct yaml_fill_texts *self)
+{
+	if (self == NULL)
+		return;
+	while (self->first != NULL) {
+		struct chunk *next = self->first->next;
+		free(self->first);
+		self->first = next;
+	}
+	free(self);
+}
+
+/* SIZE bytes that stay where they are. */
+static char *
+reserve(struct yaml_fill_texts *self, size_t size)
+{
+	struct chunk *chunk = self->first;
+	if (chunk == NULL || chunk->size - chunk->used < size) {
+		size_t bytes = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+		chunk = never_null(malloc(sizeof *chunk + bytes));
+		*chunk = (struct chunk){.next = self->first, .size = bytes};
+		self->first = chunk;
+	}
+	chunk->used += size;
+	return chunk->bytes + chunk->used - size;
+}
+
+void
+yaml_fill_text(struct yaml_fill place, struct yaml_fill_texts *texts, const void *text, size_t len)
 {
 	if (place.value == NULL)
 		return;
-	char *copy = never_null(malloc(len + 1));
+	char *copy = reserve(texts, len + 1);
 	memcpy(copy, text, len);
 	copy[len] = '\0';
 	memcpy(place.value, &copy, sizeof copy);
@@ -112,4 +160,45 @@ yaml_fill_entry(struct yaml_fill place, const cyaml_schema_value_t *schema)
 	memset(entries + count * size, 0, size);
 	++*place.count;
 	return (struct yaml_fill){.value = entries + count * size};
+}
+
+static void free_value(struct yaml_fill place, const cyaml_schema_value_t *schema);
+
+static void
+free_list(struct yaml_fill place, const cyaml_schema_value_t *schema)
+{
+	const cyaml_schema_value_t *entry = schema->sequence.entry;
+	char *entries;
+	memcpy(&entries, place.value, sizeof entries);
+	for (uint32_t i = 0; entry->type == CYAML_MAPPING && i < *place.count; i++)
+		free_value((struct yaml_fill){.value = entries + i * entry_size(entry)}, entry);
+	free(entries);
+}
+
+static void
+free_mapping(struct yaml_fill place, const cyaml_schema_value_t *schema)
+{
+	const cyaml_schema_field_t *fields = schema->mapping.fields;
+	void *structure = place.value;
+	if (is_pointer(schema))
+		memcpy(&structure, place.value, sizeof structure);
+	for (size_t i = 0; structure != NULL && fields[i].key != NULL; i++)
+		free_value(yaml_fill_field(structure, &fields[i]), &fields[i].value);
+	if (is_pointer(schema))
+		free(structure);
+}
+
+static void
+free_value(struct yaml_fill place, const cyaml_schema_value_t *schema)
+{
+	if (schema->type == CYAML_SEQUENCE)
+		free_list(place, schema);
+	else if (schema->type == CYAML_MAPPING)
+		free_mapping(place, schema);
+}
+
+void
+yaml_fill_free(const cyaml_schema_value_t *schema, void *data)
+{
+	free_value((struct yaml_fill){.value = &data}, schema);
 }

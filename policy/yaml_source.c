@@ -22,6 +22,7 @@
 
 struct yaml_source {
 	struct yaml_lines *lines;
+	struct yaml_fill_texts *texts; /* of the data; empty where libcyaml filled them */
 };
 
 static const cyaml_config_t cyaml_config = {
@@ -30,12 +31,13 @@ static const cyaml_config_t cyaml_config = {
 };
 
 static struct yaml_source *
-source_new(const char *bytes, size_t len)
+source_new(const char *bytes, size_t len, struct yaml_fill_texts *texts)
 {
 	struct yaml_source *self = calloc(1, sizeof *self);
 	if (self == NULL)
 		abort();
 	self->lines = yaml_lines_new(bytes, len);
+	self->texts = texts;
 	return self;
 }
 
@@ -57,17 +59,17 @@ yaml_source_load_tolerant(const char *name, const char *bytes, size_t len,
     const cyaml_schema_value_t *schema, void **data, struct problems *problems)
 {
 	bool in_one_pass = yaml_fill_can(schema);
+	struct yaml_fill_texts *texts = yaml_fill_texts_new();
 	*data = NULL;
 	struct yaml_walk_result found =
-	    yaml_walk_check(name, bytes, len, schema, in_one_pass ? data : NULL, problems);
-	if (found.other_problems > 0) {
-		yaml_source_free_data(schema, *data);
-		*data = NULL;
-		return NULL;
-	}
-	if (!in_one_pass && !fill_by_libcyaml(name, bytes, len, schema, data, problems))
-		return NULL;
-	return source_new(bytes, len);
+	    yaml_walk_check(name, bytes, len, schema, in_one_pass ? data : NULL, texts, problems);
+	if (found.other_problems == 0 &&
+	    (in_one_pass || fill_by_libcyaml(name, bytes, len, schema, data, problems)))
+		return source_new(bytes, len, texts);
+	yaml_source_free_data(schema, *data);
+	*data = NULL;
+	yaml_fill_texts_free(texts);
+	return NULL;
 }
 
 struct yaml_source *
@@ -173,11 +175,15 @@ yaml_source_free(struct yaml_source *self)
 	if (self == NULL)
 		return;
 	yaml_lines_free(self->lines);
+	yaml_fill_texts_free(self->texts);
 	free(self);
 }
 
 void
 yaml_source_free_data(const cyaml_schema_value_t *schema, void *data)
 {
-	cyaml_free(&cyaml_config, schema, data, 0);
+	if (yaml_fill_can(schema))
+		yaml_fill_free(schema, data);
+	else
+		cyaml_free(&cyaml_config, schema, data, 0);
 }

@@ -22,8 +22,9 @@
 struct yaml_source;
 
 /* Loads the file NAME (also used in messages) through SCHEMA into *DATA, which the caller frees
- * with yaml_source_free_data(). BYTES/LEN are the file's content and are not needed afterwards.
- * Returns NULL, with PROBLEMS filled and *DATA NULL, when anything is wrong. */
+ * with yaml_source_free_data(); its texts may be gone with the source. BYTES/LEN are the file's
+ * content and are not needed afterwards. Returns NULL, with PROBLEMS filled and *DATA NULL, when
+ * anything is wrong. */
 struct yaml_source *yaml_source_load(const char *name, const char *bytes, size_t len,
     const cyaml_schema_value_t *schema, void **data, struct problems *problems);
 

@@ -27,6 +27,7 @@ struct walk {
 	const char *name;
 	const char *bytes;
 	struct problems *problems;
+	struct yaml_fill_texts *texts; /* of what is filled */
 	struct yaml_walk_result result;
 	bool ended; /* the syntax is broken: no more events */
 };
@@ -295,7 +296,8 @@ check_scalar(struct walk *self, const cyaml_schema_value_t *schema, struct place
 	switch (schema->type) {
 	case CYAML_STRING:
 		check_string(self, schema, place);
-		yaml_fill_text(fill, self->event.data.scalar.value, self->event.data.scalar.length);
+		yaml_fill_text(fill, self->texts, self->event.data.scalar.value,
+		    self->event.data.scalar.length);
 		break;
 	case CYAML_INT:
 	case CYAML_UINT:
@@ -457,9 +459,9 @@ walk_stream(struct walk *self, const cyaml_schema_value_t *schema, void **data)
 
 struct yaml_walk_result
 yaml_walk_check(const char *name, const char *bytes, size_t len, const cyaml_schema_value_t *schema,
-    void **data, struct problems *problems)
+    void **data, struct yaml_fill_texts *texts, struct problems *problems)
 {
-	struct walk self = {.name = name, .bytes = bytes, .problems = problems};
+	struct walk self = {.name = name, .bytes = bytes, .problems = problems, .texts = texts};
 	if (!yaml_parser_initialize(&self.parser))
 		abort();
 	/* UTF-8 only: otherwise a byte order mark would switch to UTF-16. */

@@ -11,6 +11,7 @@
 #include <cyaml/cyaml.h>
 
 #include "problems.h"
+#include "yaml_fill.h"
 
 /* What the walk found. Unknown keys are counted apart, because libcyaml can pass over them. */
 struct yaml_walk_result {
@@ -19,9 +20,10 @@ struct yaml_walk_result {
 };
 
 /* Walks the LEN bytes, adding every problem with its line under the file name NAME. Where DATA is
- * not NULL, and yaml_fill_can() says so of SCHEMA, the structure *DATA is filled on the way; the
- * caller frees it, also after problems. */
+ * not NULL, and yaml_fill_can() says so of SCHEMA, the structure *DATA is filled on the way, and
+ * its texts go to TEXTS; the caller frees both, also after problems. */
 struct yaml_walk_result yaml_walk_check(const char *name, const char *bytes, size_t len,
-    const cyaml_schema_value_t *schema, void **data, struct problems *problems);
+    const cyaml_schema_value_t *schema, void **data, struct yaml_fill_texts *texts,
+    struct problems *problems);
 
 #endif
