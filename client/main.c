@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "catalogue_command.h"
 #include "config.h"
 #include "failure.h"
 #include "https.h"
@@ -18,16 +19,21 @@
 
 #define DEFAULT_CONFIG "/etc/spot/spot.yaml"
 
-/* What the command line says. */
+/* What the command line says; what it does not say is NULL. */
 struct options {
 	const char *config;
 	bool json;
+	const char *argument; /* what stands behind the command */
+	const char *product, *version, *expires, *sign, *key, *signer;
 };
 
 static void
 print_usage(FILE *out)
 {
 	fputs("usage: spot [-c FILE] [-q | -v] [--json] list\n"
+	      "       spot catalogue make DIR --product ID --version N --expires DATE\n"
+	      "               --sign CERT [--key KEY]\n"
+	      "       spot catalogue check DIR --signer CERT\n"
 	      "       spot -V | -h\n"
 	      "FILE is " DEFAULT_CONFIG " unless it is named.\n",
 	    out);
@@ -66,8 +72,26 @@ print_result(struct buffer *out, struct failure *failure)
 	                   strerror(errno));
 }
 
+/* Runs ASK with the servers of the configuration. */
 static bool
-run_list(const struct options *options, struct https *https, struct failure *failure)
+with_servers(const struct options *options,
+    bool (*ask)(const struct options *, struct https *, struct failure *), struct failure *failure)
+{
+	struct https *https = NULL;
+	bool done = false;
+	struct config *config = load_config(options, failure);
+
+	if (config != NULL)
+		https = https_new(config, failure);
+	if (https != NULL)
+		done = ask(options, https, failure);
+	https_free(https);
+	config_free(config);
+	return done;
+}
+
+static bool
+list(const struct options *options, struct https *https, struct failure *failure)
 {
 	struct buffer out = {0};
 	struct licence *licence = licence_get(https, failure);
@@ -79,21 +103,56 @@ run_list(const struct options *options, struct https *https, struct failure *fai
 	return print_result(&out, failure);
 }
 
+static bool
+run_list(const struct options *options, struct failure *failure)
+{
+	return with_servers(options, list, failure);
+}
+
+static bool
+run_catalogue_make(const struct options *options, struct failure *failure)
+{
+	const struct catalogue_order order = {options->argument, options->product, options->version,
+	    options->expires, options->sign, options->key};
+
+	if (order.product == NULL || order.version == NULL || order.expires == NULL ||
+	    order.certificate == NULL)
+		return failure_set(failure, FAILURE_USAGE,
+		    "catalogue make needs --product, --version, --expires and --sign");
+	return catalogue_command_make(&order, failure);
+}
+
+static bool
+run_catalogue_check(const struct options *options, struct failure *failure)
+{
+	if (options->signer == NULL)
+		return failure_set(failure, FAILURE_USAGE, "catalogue check needs --signer");
+	return catalogue_command_check(options->argument, options->signer, failure);
+}
+
+/* A command is one word or two; ARGUMENTS tells how many more there must be. */
 struct command {
-	const char *name;
-	bool (*run)(const struct options *options, struct https *https, struct failure *failure);
+	const char *word, *second;
+	int arguments;
+	bool (*run)(const struct options *options, struct failure *failure);
 };
 
 static const struct command commands[] = {
-    {"list", run_list},
+    {"list", NULL, 0, run_list},
+    {"catalogue", "make", 1, run_catalogue_make},
+    {"catalogue", "check", 1, run_catalogue_check},
 };
 
+/* The command that the COUNT words begin with; NULL when there is none. */
 static const struct command *
-find_command(const char *name)
+find_command(int count, char **words)
 {
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+		const struct command *command = &commands[i];
+		if (count > 0 && strcmp(command->word, words[0]) == 0 &&
+		    (command->second == NULL ||
+		        (count > 1 && strcmp(command->second, words[1]) == 0)))
+			return command;
 	}
 	return NULL;
 }
@@ -102,32 +161,83 @@ static int
 run(const struct command *command, const struct options *options)
 {
 	struct failure failure = {0};
-	struct https *https = NULL;
-	bool done = false;
-	struct config *config = load_config(options, &failure);
 
-	if (config != NULL)
-		https = https_new(config, &failure);
-	if (https != NULL)
-		done = command->run(options, https, &failure);
-	https_free(https);
-	config_free(config);
+	/* Connections that break, and a reader of our output that went away, are errors to report.
+	 */
+	signal(SIGPIPE, SIG_IGN);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return FAILURE_LOCAL;
+	bool done = command->run(options, &failure);
+	curl_global_cleanup();
 	if (!done)
 		report_failure(&failure, options->json);
 	return done ? 0 : (int)failure.kind;
 }
 
-enum { OPTION_JSON = 256 };
+enum {
+	OPTION_JSON = 256,
+	OPTION_PRODUCT,
+	OPTION_VERSION,
+	OPTION_EXPIRES,
+	OPTION_SIGN,
+	OPTION_KEY,
+	OPTION_SIGNER,
+};
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
     {"json", no_argument, NULL, OPTION_JSON},
-    {"version", no_argument, NULL, 'V'},
+    {"product", required_argument, NULL, OPTION_PRODUCT},
+    {"version", required_argument, NULL, OPTION_VERSION},
+    {"expires", required_argument, NULL, OPTION_EXPIRES},
+    {"sign", required_argument, NULL, OPTION_SIGN},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"signer", required_argument, NULL, OPTION_SIGNER},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
+
+/* Takes one option; false when it is none of ours. */
+static bool
+take_option(struct options *options, int option)
+{
+	switch (option) {
+	case 'c':
+		options->config = optarg;
+		return true;
+	case 'q':
+		report_set_level(REPORT_QUIET);
+		return true;
+	case 'v':
+		report_set_level(REPORT_VERBOSE);
+		return true;
+	case OPTION_JSON:
+		options->json = true;
+		return true;
+	case OPTION_PRODUCT:
+		options->product = optarg;
+		return true;
+	case OPTION_VERSION:
+		options->version = optarg;
+		return true;
+	case OPTION_EXPIRES:
+		options->expires = optarg;
+		return true;
+	case OPTION_SIGN:
+		options->sign = optarg;
+		return true;
+	case OPTION_KEY:
+		options->key = optarg;
+		return true;
+	case OPTION_SIGNER:
+		options->signer = optarg;
+		return true;
+	default:
+		return false;
+	}
+}
 
 int
 main(int argc, char **argv)
@@ -135,43 +245,27 @@ main(int argc, char **argv)
 	struct options options = {.config = DEFAULT_CONFIG};
 
 	for (int option; (option = getopt_long(argc, argv, "c:qvVh", long_options, NULL)) != -1;) {
-		switch (option) {
-		case 'c':
-			options.config = optarg;
-			break;
-		case 'q':
-			report_set_level(REPORT_QUIET);
-			break;
-		case 'v':
-			report_set_level(REPORT_VERBOSE);
-			break;
-		case OPTION_JSON:
-			options.json = true;
-			break;
-		case 'V':
+		if (option == 'V') {
 			puts("spot " MIRRORGATE_VERSION);
 			return FAILURE_NONE;
-		case 'h':
+		}
+		if (option == 'h') {
 			print_usage(stdout);
 			return FAILURE_NONE;
-		default:
+		}
+		if (!take_option(&options, option)) {
 			print_usage(stderr);
 			return FAILURE_USAGE;
 		}
 	}
 	if (optind == argc)
 		return usage_error("no command", "");
-	const struct command *command = find_command(argv[optind]);
+	const struct command *command = find_command(argc - optind, argv + optind);
 	if (command == NULL)
 		return usage_error("no such command", argv[optind]);
-	if (optind + 1 != argc)
-		return usage_error("too many arguments", argv[optind + 1]);
-	/* Connections that break, and a reader of our output that went away, are errors to report.
-	 */
-	signal(SIGPIPE, SIG_IGN);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return FAILURE_LOCAL;
-	int code = run(command, &options);
-	curl_global_cleanup();
-	return code;
+	int words = 1 + (command->second != NULL);
+	if (argc - optind - words != command->arguments)
+		return usage_error("not as many arguments as it takes", argv[optind]);
+	options.argument = argv[optind + words];
+	return run(command, &options);
 }

@@ -1,0 +1,170 @@
+/* What `spot catalogue make` and `check` do with a folder. */
+#include "catalogue_command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../policy/policy_value.h"
+#include "catalogue.h"
+#include "catalogue_make.h"
+#include "file.h"
+#include "report.h"
+#include "signature.h"
+
+static char *
+name_in(const char *folder, const char *name)
+{
+	char *path = NULL;
+	if (asprintf(&path, "%s/%s", folder, name) < 0)
+		abort();
+	return path;
+}
+
+static bool
+check_order(const struct catalogue_order *order, struct failure *failure)
+{
+	uint32_t day;
+
+	if (!policy_value_is_id(order->product))
+		return failure_set(failure, FAILURE_USAGE, "not a product id: %s", order->product);
+	if (!catalogue_is_version(order->version))
+		return failure_set(failure, FAILURE_USAGE, "not a version: %s", order->version);
+	if (!policy_value_day(order->expires, &day))
+		return failure_set(failure, FAILURE_USAGE, "not a date: %s", order->expires);
+	return true;
+}
+
+/* The key's file name. The caller frees it. */
+static char *
+key_of(const struct catalogue_order *order)
+{
+	size_t len = strlen(order->certificate);
+	char *key = NULL;
+
+	if (order->key != NULL)
+		return buffer_strdup(order->key);
+	if (len > 4 && strcmp(order->certificate + len - 4, ".crt") == 0)
+		len -= 4;
+	if (asprintf(&key, "%.*s.key", (int)len, order->certificate) < 0)
+		abort();
+	return key;
+}
+
+/* Signs before it writes: a key that cannot be used leaves all as it was. */
+static bool
+sign_and_write(
+    const struct catalogue_order *order, const struct buffer *text, struct failure *failure)
+{
+	char *catalogue = name_in(order->folder, CATALOGUE_NAME);
+	char *name = name_in(order->folder, CATALOGUE_SIGNATURE_NAME);
+	char *key = key_of(order);
+	struct buffer signature = {0};
+
+	bool done = signature_make(text, order->certificate, key, &signature, failure) &&
+	            file_write(catalogue, text, failure) && file_write(name, &signature, failure);
+	buffer_fini(&signature);
+	free(key);
+	free(name);
+	free(catalogue);
+	return done;
+}
+
+bool
+catalogue_command_make(const struct catalogue_order *order, struct failure *failure)
+{
+	struct buffer text = {0};
+
+	if (!check_order(order, failure))
+		return false;
+	struct catalogue *catalogue = catalogue_make(order->folder, failure);
+	if (catalogue == NULL)
+		return false;
+	catalogue->product = buffer_strdup(order->product);
+	catalogue->version = buffer_strdup(order->version);
+	catalogue->expires = buffer_strdup(order->expires);
+	catalogue_print(catalogue, &text);
+	bool done = catalogue_is_current(catalogue, time(NULL), failure) &&
+	            (buffer_size(&text) <= CATALOGUE_MAX_BYTES ||
+	                failure_set(failure, FAILURE_LOCAL, "the catalogue would be too large")) &&
+	            sign_and_write(order, &text, failure);
+	if (done)
+		report_detail(
+		    "%s %s: %zu files", order->product, order->version, catalogue->file_count);
+	buffer_fini(&text);
+	catalogue_free(catalogue);
+	return done;
+}
+
+/* Reads FOLDER's catalogue, once its signature is good. */
+static struct catalogue *
+read_signed(const char *folder, const char *signer, struct failure *failure)
+{
+	char *name = name_in(folder, CATALOGUE_NAME);
+	char *signature_name = name_in(folder, CATALOGUE_SIGNATURE_NAME);
+	struct buffer text = {0}, signature = {0};
+	struct catalogue *catalogue = NULL;
+
+	if (file_read(name, CATALOGUE_MAX_BYTES, &text, failure) &&
+	    file_read(signature_name, CATALOGUE_SIGNATURE_MAX_BYTES, &signature, failure) &&
+	    signature_verify(&text, &signature, signer, name, failure))
+		catalogue = catalogue_read(&text, name, failure);
+	buffer_fini(&signature);
+	buffer_fini(&text);
+	free(signature_name);
+	free(name);
+	return catalogue;
+}
+
+static bool
+is_same_file(const struct catalogue_file *a, const struct catalogue_file *b)
+{
+	return a->digest.size == b->digest.size && strcmp(a->digest.sha1, b->digest.sha1) == 0 &&
+	       strcmp(a->digest.sha256, b->digest.sha256) == 0;
+}
+
+/* Both are sorted: the first difference is told. */
+static bool
+compare(const struct catalogue *named, const struct catalogue *found, struct failure *failure)
+{
+	size_t both = named->file_count < found->file_count ? named->file_count : found->file_count;
+
+	for (size_t i = 0; i < both; i++) {
+		const struct catalogue_file *a = &named->files[i], *b = &found->files[i];
+		int order = strcmp(a->path, b->path);
+
+		if (order < 0)
+			return failure_set(failure, FAILURE_CATALOGUE, "%s is missing", a->path);
+		if (order > 0)
+			return failure_set(
+			    failure, FAILURE_CATALOGUE, "%s is not in the catalogue", b->path);
+		if (!is_same_file(a, b))
+			return failure_set(failure, FAILURE_CATALOGUE,
+			    "%s is not the file that the catalogue names", a->path);
+	}
+	if (both < named->file_count)
+		return failure_set(
+		    failure, FAILURE_CATALOGUE, "%s is missing", named->files[both].path);
+	if (both < found->file_count)
+		return failure_set(failure, FAILURE_CATALOGUE, "%s is not in the catalogue",
+		    found->files[both].path);
+	return true;
+}
+
+bool
+catalogue_command_check(const char *folder, const char *signer, struct failure *failure)
+{
+	bool done = false;
+	struct catalogue *named = read_signed(folder, signer, failure);
+
+	if (named == NULL)
+		return false;
+	if (catalogue_is_current(named, time(NULL), failure)) {
+		struct catalogue *found = catalogue_make(folder, failure);
+		done = found != NULL && compare(named, found, failure);
+		catalogue_free(found);
+	}
+	catalogue_free(named);
+	return done;
+}

@@ -1,0 +1,32 @@
+/* The size, SHA-1 and SHA-256 of one file, computed together while its bytes pass by. */
+#ifndef CLIENT_DIGEST_H
+#define CLIENT_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	DIGEST_SHA1_SIZE = 41,   /* hexadecimal digits and NUL */
+	DIGEST_SHA256_SIZE = 65, /* the same */
+};
+
+/* What identifies a file. SHA-256 decides; SHA-1 is there for catalogues of older tools. */
+struct digest {
+	uint64_t size;
+	char sha1[DIGEST_SHA1_SIZE], sha256[DIGEST_SHA256_SIZE];
+};
+
+struct digest_run;
+
+struct digest_run *digest_run_new(void);
+void digest_run_add(struct digest_run *self, const void *bytes, size_t len);
+
+/* Ends the run, which must not be used again but to be freed. */
+void digest_run_finish(struct digest_run *self, struct digest *digest);
+void digest_run_free(struct digest_run *self);
+
+/* Reads FD from where it is to its end; false, with errno set, when it cannot be read. */
+bool digest_of_file(int fd, struct digest *digest);
+
+#endif

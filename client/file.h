@@ -1,0 +1,19 @@
+/* Small files, read and written whole. */
+#ifndef CLIENT_FILE_H
+#define CLIENT_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../policy/buffer.h"
+#include "failure.h"
+
+/* Reads the regular file NAME, at most MAX bytes, into CONTENT, which is empty. False, with FAILURE
+ * filled as FAILURE_LOCAL, when it cannot. */
+bool file_read(const char *name, size_t max, struct buffer *content, struct failure *failure);
+
+/* Puts CONTENT under NAME: a temporary file beside it, synced, renamed, its folder synced. Whoever
+ * opens NAME, also after a crash, finds what was there before or all of CONTENT. */
+bool file_write(const char *name, const struct buffer *content, struct failure *failure);
+
+#endif
