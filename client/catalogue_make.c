@@ -89,6 +89,7 @@ add_folder(struct walk *walk, int fd, const char *path)
 		return fail(walk, path, strerror(errno));
 	}
 	const struct dirent *entry;
+	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
 	while (errno = 0, done && (entry = readdir(stream)) != NULL) {
 		char *below = NULL;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
