@@ -43,9 +43,9 @@ def name_of(*rdns):
 ACME = name_of(*pki.acme_rdns())
 
 
-def _key_usage(ca):
+def _key_usage(ca, signs):
     return x509.KeyUsage(
-        digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, content_commitment=False,
+        digital_signature=signs, key_cert_sign=ca, crl_sign=ca, content_commitment=False,
         key_encipherment=False, data_encipherment=False, key_agreement=False,
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
@@ -65,9 +65,11 @@ class Maker:
         )
 
     def sign(self, subject=ACME, *, key=None, issuer=None, issuer_key=None, digest=None,
-             usages=(Usage.CLIENT_AUTH,), ca=False, extra=(), days=(-1, 30)):  # fmt: skip
-        """Returns (certificate, key). EXTRA are pairs (extension, critical); DAYS tell from when to
-        when it is valid, from today."""
+             usages=(Usage.CLIENT_AUTH,), ca=False, signs=None, path_length=None,
+             extra=(), days=(-1, 30)):  # fmt: skip
+        """Returns (certificate, key). SIGNS says whether it may sign a handshake, as all but a CA's
+        may; EXTRA are pairs (extension, critical); DAYS tell from when to when it is valid, from
+        today."""
         key = key or rsa_key()
         now = datetime.datetime.utcnow()
         issuer = issuer if issuer is not None else self.ca.subject
@@ -80,7 +82,7 @@ class Maker:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + datetime.timedelta(days=days[0]))
             .not_valid_after(now + datetime.timedelta(days=days[1]))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )
@@ -88,7 +90,7 @@ class Maker:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
                 critical=False,
             )
-            .add_extension(_key_usage(ca), critical=True)
+            .add_extension(_key_usage(ca, not ca if signs is None else signs), critical=True)
         )
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -159,18 +161,23 @@ def by_a_proxy(maker):
     return key, leaf, acme
 
 
-def too_deep(maker):
-    """Six CAs between ours and the leaf, where four certificates are the most."""
-    chain, issuer, issuer_key = [], maker.ca.subject, maker.ca_key
-    for number in range(6):
-        subject = name_of((NameOID.COMMON_NAME, f"CA {number}"))
-        made, key = maker.sign(
-            subject, issuer=issuer, issuer_key=issuer_key, ca=True, usages=(),
-        )  # fmt: skip
-        chain.insert(0, made)
-        issuer, issuer_key = subject, key
-    leaf, key = maker.sign(issuer=issuer, issuer_key=issuer_key)
-    return key, leaf, *chain
+def below(count, path_length=None):
+    """A leaf below COUNT CAs of ours, each of which may have PATH_LENGTH CAs below it."""
+
+    def make(maker):
+        chain, issuer, issuer_key = [], maker.ca.subject, maker.ca_key
+        for number in range(count):
+            subject = name_of((NameOID.COMMON_NAME, f"CA {number}"))
+            made, key = maker.sign(
+                subject, issuer=issuer, issuer_key=issuer_key, ca=True, usages=(),
+                path_length=path_length,
+            )  # fmt: skip
+            chain.insert(0, made)
+            issuer, issuer_key = subject, key
+        leaf, key = maker.sign(issuer=issuer, issuer_key=issuer_key)
+        return key, leaf, *chain
+
+    return make
 
 
 def signed_for(*rdns):
@@ -306,6 +313,7 @@ FLAWS = {
     "rsa-1024": (plain(bits=1024), None),
     "p-224": (plain(curve=ec.SECP224R1()), None),
     "a-ca": (plain(ca=True), WRONG_PURPOSE),
+    "a-ca-that-may-sign": (plain(ca=True, signs=True), "the certificate is a CA's"),
     "no-extended-key-usage": (plain(usages=()), "the certificate has no extended key usage"),
     "server-auth-only": (plain(usages=(Usage.SERVER_AUTH,)), WRONG_PURPOSE),
     "email-protection-only": (plain(usages=(Usage.EMAIL_PROTECTION,)), WRONG_PURPOSE),
@@ -313,36 +321,56 @@ FLAWS = {
     "unknown-critical-extension": (plain(extra=[UNKNOWN_CRITICAL]), "unhandled critical extension"),
     "issued-by-a-client": (by_a_client, "invalid CA certificate"),
     "proxy-certificate": (by_a_proxy, "proxy certificates not allowed.*"),
-    "path-too-long": (too_deep, "certificate chain too long"),
+    "path-too-long": (below(6), "certificate chain too long"),  # four certificates are the most
+    "path-length-exceeded": (below(2, path_length=0), "path length constraint exceeded"),
     "signature-broken": (with_bytes_unsigned, "certificate signature failure"),
 }
-# No RFC asks for an extended key usage, or forbids a path of five CAs that are all in order.
-HOUSE = {"no-extended-key-usage", "any-usage-only", "path-too-long"}
+# No RFC asks for an extended key usage, or forbids a path of five CAs that are all in order, or a
+# CA that is a client, too.
+HOUSE = {"a-ca-that-may-sign", "no-extended-key-usage", "any-usage-only", "path-too-long"}
 
 
-SAN = x509.SubjectAlternativeName([x509.DNSName("acme-prod"), x509.DirectoryName(ACME)])
+TEXT = "CN=acme-prod,O=Acme Corp,C=DK"
+SAN = x509.SubjectAlternativeName([
+    x509.DNSName("acme-prod"), x509.DirectoryName(ACME), x509.RFC822Name("acme-prod@acme.example"),
+    x509.UniformResourceIdentifier("urn:" + TEXT.replace(" ", "%20")),
+])  # fmt: skip
 
 LOOK_ALIKES = {
     "upper-case": [(C, "DK"), (O, "ACME CORP"), (CN, "acme-prod")],
+    "case-of-country": [(C, "dk"), (O, "Acme Corp"), (CN, "acme-prod")],
     "case-of-cn": [(C, "DK"), (O, "Acme Corp"), (CN, "Acme-Prod")],
     "two-spaces": [(C, "DK"), (O, "Acme  Corp"), (CN, "acme-prod")],
     "space-before": [(C, "DK"), (O, "Acme Corp"), (CN, " acme-prod")],
     "space-behind": [(C, "DK"), (O, "Acme Corp"), (CN, "acme-prod ")],
     "no-break-space": [(C, "DK"), (O, "Acme\u00a0Corp"), (CN, "acme-prod")],
     "separator-in-a-value": [(C, "DK"), (O, "x,CN=acme-prod,O=Acme Corp")],
-    "all-in-the-cn": [(CN, "acme-prod,O=Acme Corp,C=DK")],
+    "escaped-separator": [(C, "DK"), (O, "Acme Corp"), (CN, "acme-prod\\,O=Acme Corp")],
+    "slash-in-a-value": [(C, "DK"), (O, "Acme Corp/CN=acme-prod")],
+    "plus-in-a-value": [(C, "DK"), (O, "Acme Corp+CN=acme-prod")],
+    "quoted": [(C, "DK"), (O, "Acme Corp"), (CN, '"acme-prod"')],
+    "all-in-the-cn": [(CN, TEXT)],
     "other-order": [(CN, "acme-prod"), (O, "Acme Corp"), (C, "DK")],
     "one-rdn-more": [(C, "DK"), (O, "Acme Corp"), (OU, "x"), (CN, "acme-prod")],
+    "one-rdn-more-in-front": [(OU, "x"), (C, "DK"), (O, "Acme Corp"), (CN, "acme-prod")],
+    "one-rdn-more-at-the-end": [(C, "DK"), (O, "Acme Corp"), (CN, "acme-prod"), (OU, "x")],
+    "an-rdn-twice": [(C, "DK"), (O, "Acme Corp"), (O, "Acme Corp"), (CN, "acme-prod")],
+    "another-type": [(C, "DK"), (O, "Acme Corp"), (NameOID.PSEUDONYM, "acme-prod")],
+    "type-by-oid-in-a-value": [(C, "DK"), (O, "Acme Corp"), (OU, "2.5.4.3=acme-prod")],
     "one-rdn-less": [(C, "DK"), (CN, "acme-prod")],
     "homoglyph": [(C, "DK"), (O, "Acme Corp"), (CN, "\u0430cme-prod")],
     "full-width": [(C, "DK"), (O, "Acme Corp"), (CN, "\uff41cme-prod")],
     "decomposed": [(C, "DK"), (O, "Acme Corp"), (CN, "acme-prod\u0301")],
     "soft-hyphen": [(C, "DK"), (O, "Acme Corp"), (CN, "acme\u00ad-prod")],
+    "zero-width-space": [(C, "DK"), (O, "Acme Corp"), (CN, "acme\u200b-prod")],
+    "byte-order-mark": [(C, "DK"), (O, "Acme Corp"), (CN, "\ufeffacme-prod")],
+    "right-to-left": [(C, "DK"), (O, "Acme Corp"), (CN, "\u202edorp-emca")],
     "alternative-names": [(C, "DK"), (O, "Nobody"), (CN, "nobody")],
 }
 
 
 CONTROL = "a value has a control character"
+TWO_CNS = "the subject has more than one CN"
 NO_STRING = "a value is neither UTF8String nor PrintableString nor an allowed IA5String"
 NO_STRING += "|the subject has a value that is not UTF8String or PrintableString"
 
@@ -361,9 +389,13 @@ def several_values(maker):
 
 
 OUTSIDE_THE_PROFILE = {
-    "two-cns": (signed_for((C, "DK"), (CN, "acme-prod"), (CN, "acme-prod")),
-                "the subject has more than one CN"),
+    "two-cns": (signed_for((C, "DK"), (CN, "acme-prod"), (CN, "acme-prod")), TWO_CNS),
+    "two-cns-ours-first": (signed_for(*pki.acme_rdns(), (CN, "x")), TWO_CNS),
+    "two-cns-ours-last": (signed_for((CN, "x"), *pki.acme_rdns()), TWO_CNS),
     "control-character": (signed_for((C, "DK"), (O, "Acme Corp"), (CN, "acme-prod\x01")), CONTROL),
+    "delete": (signed_for((C, "DK"), (O, "Acme Corp"), (CN, "acme-prod\x7f")), CONTROL),
+    "c1-control": (signed_for((C, "DK"), (O, "Acme Corp"), (CN, "acme-prod\x85")), CONTROL),
+    "nul-at-the-end": (signed_for((C, "DK"), (O, "Acme Corp"), (CN, "acme-prod\0")), CONTROL),
     "nul": (signed_for((C, "DK"), (O, "Acme Corp"), (CN, "acme-prod\0x")), CONTROL),
     "line-feed": (signed_for((C, "DK"), (O, "Acme Corp\n"), (CN, "acme-prod")), CONTROL),
     "several-values-in-one-rdn": (several_values, "the subject has an RDN that is empty or has .*"),
@@ -374,13 +406,21 @@ OUTSIDE_THE_PROFILE = {
                       "an IA5String stands where only emailAddress and DC may have one"),
     "over-long": (signed_for(*[(OU, f"{n:064}") for n in range(20)], (CN, "acme-prod")),
                   "the subject is longer than 1024 bytes"),
+    "value-of-60000-bytes": (signed_for((CN, "acme-prod" + "a" * 60_000)),
+                             "the subject is longer than 1024 bytes"),
     "40-rdns": (signed_for(*[(OU, "x")] * 40, (CN, "acme-prod")), "the subject has .*"),
     "no-subject": (signed_for(), "(Subject name empty|the subject is empty)"),
 }  # fmt: skip
+
+# Acme's own characters in another string type: to X.520 that is the same name.
+SAME_CHARACTERS = {"bmp-string", "t61-string", "universal-string", "ia5-string-cn"}
 
 CASES = [
     Refused("certificate", name, make, reason, house=name in HOUSE)
     for name, (make, reason) in FLAWS.items()
 ]
-CASES += [Refused("subject", name, *flaw) for name, flaw in OUTSIDE_THE_PROFILE.items()]
+CASES += [
+    Refused("subject", name, *flaw, house=name in SAME_CHARACTERS)
+    for name, flaw in OUTSIDE_THE_PROFILE.items()
+]
 CASES += [LookAlike("look-alike", name, rdns) for name, rdns in LOOK_ALIKES.items()]
