@@ -148,11 +148,16 @@ policy_image_get_caller(struct policy_image_cursor *self, struct policy_image_ca
 bool
 policy_image_get_licence(struct policy_image_cursor *self, struct policy_image_licence *licence)
 {
-	if (self->at == self->end)
+	size_t left = (size_t)(self->end - self->at);
+	if (left < POLICY_IMAGE_LICENCE_SIZE) {
+		self->damaged = self->damaged || left > 0;
+		self->at = self->end;
 		return false;
-	licence->product = policy_image_get_u32(self);
-	licence->from = policy_image_get_u32(self);
-	licence->ends = policy_image_get_u32(self);
+	}
+	licence->product = (uint32_t)load_le(self->at, 4);
+	licence->from = (uint32_t)load_le(self->at + 4, 4);
+	licence->ends = (uint32_t)load_le(self->at + 8, 4);
+	self->at += POLICY_IMAGE_LICENCE_SIZE;
 	return !self->damaged;
 }
 

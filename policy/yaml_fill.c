@@ -169,6 +169,7 @@ free_list(struct yaml_fill place, const cyaml_schema_value_t *schema)
 {
 	const cyaml_schema_value_t *entry = schema->sequence.entry;
 	char *entries;
+	assert(place.count != NULL);
 	memcpy(&entries, place.value, sizeof entries);
 	for (uint32_t i = 0; entry->type == CYAML_MAPPING && i < *place.count; i++)
 		free_value((struct yaml_fill){.value = entries + i * entry_size(entry)}, entry);
