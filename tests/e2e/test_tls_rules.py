@@ -1,5 +1,6 @@
 """The TLS rules, from the wire: what never negotiates, and how a connection ends."""
 
+import ctypes
 import ssl
 import subprocess
 
@@ -7,9 +8,12 @@ import pytest
 from mirrorgate_test import common, pki
 from mirrorgate_test.cases import tls
 from mirrorgate_test.cases.tls import GOOD_SUITE, answer_to, hello, record
+from mirrorgate_test.gateway import timed
+from mirrorgate_test.key_updates import KeyUpdater
 
 SMALL = "/artifacts/step-core/small.txt"
 GET = f"GET {SMALL} HTTP/1.1\r\nHost: {pki.SERVER_NAME}\r\n\r\n".encode()
+LAST_GET = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 both_versions = pytest.mark.parametrize("version", ["1.2", "1.3"])
 
@@ -93,12 +97,82 @@ def test_a_client_cannot_renegotiate(gate, store):
 
 def test_tickets_allow_no_early_data(gate, tmp_path):
     session = tmp_path / "session"
-    done = s_client(gate, "-tls1_3", "-ign_eof", "-sess_out", session,
-                    text=GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    done = s_client(gate, "-tls1_3", "-ign_eof", "-sess_out", session, text=LAST_GET)
     assert done.stdout.count(b"HTTP/1.1 200") == 1
     assert b"Max Early Data: 0" in done.stdout
     shown = common.run(["openssl", "sess_id", "-in", session, "-text", "-noout"])
     assert b"Max Early Data: 0" in shown.stdout
+
+
+def allow_early_data(session):
+    """Makes a client believe that the SESSION of this file allows early data."""
+    libssl, libcrypto = ctypes.CDLL("libssl.so.3"), ctypes.CDLL("libcrypto.so.3")
+    libcrypto.BIO_new_file.restype = ctypes.c_void_p
+    libssl.PEM_read_bio_SSL_SESSION.restype = ctypes.c_void_p
+    file = ctypes.c_void_p(libcrypto.BIO_new_file(str(session).encode(), b"r"))
+    read = ctypes.c_void_p(libssl.PEM_read_bio_SSL_SESSION(file, None, None, None))
+    libcrypto.BIO_free(file)
+    assert libssl.SSL_SESSION_set_max_early_data(read, 16_384) == 1
+    file = ctypes.c_void_p(libcrypto.BIO_new_file(str(session).encode(), b"w"))
+    assert libssl.PEM_write_bio_SSL_SESSION(file, read) == 1
+    libcrypto.BIO_free(file)
+    libssl.SSL_SESSION_free(read)
+
+
+def test_early_data_that_comes_all_the_same_is_not_heard(gate, store, tmp_path):
+    session, early = tmp_path / "session", tmp_path / "early"
+    early.write_bytes(GET)
+    s_client(gate, "-tls1_3", "-ign_eof", "-sess_out", session, text=LAST_GET)
+    allow_early_data(session)
+    options = ["-tls1_3", "-sess_in", session, "-early_data", early]
+    with store.untouched():
+        done = s_client(gate, *options, text=b"Q\n")
+    assert b"Early data was rejected" in done.stdout, done.stdout
+    assert b"Reused, TLSv1.3" in done.stdout and b"HTTP/1.1" not in done.stdout
+    start = store.mark()
+    done = s_client(gate, *options, "-ign_eof", text=LAST_GET)
+    assert done.stdout.count(b"HTTP/1.1 200") == 1, "the request after it, and no other"
+    assert len(store.requests(start)) == 1
+
+
+# --- how a connection ends; what a cut answer ends with is in test_store_faults.py
+
+
+@both_versions
+@pytest.mark.parametrize("http, fields", [("1.1", [("Connection", "close")]), ("1.0", [])])
+@pytest.mark.parametrize("path", [SMALL, "/artifacts/step-core/large.bin", "/artifacts//x"])
+def test_close_notify_follows_a_complete_answer(gate, version, http, fields, path):
+    with gate.connect(version=version) as connection:
+        assert connection.get(path, fields, version=http).status in (200, 400)
+        connection.assert_ended()
+
+
+@pytest.fixture(scope="module")
+def hasty(module_lab, store):
+    """A gate that waits for a request for one second."""
+    return module_lab.gateway(store, config={"timeouts": {"idle": "1s", "request": "1s"}})
+
+
+@both_versions
+def test_close_notify_ends_an_idle_connection(hasty, version):
+    with hasty.connect(version=version) as connection:
+        assert connection.get(SMALL).status == 200
+        connection.assert_ended()
+
+
+def test_half_a_key_update_ends_by_the_timeout(hasty, store):
+    with KeyUpdater(hasty.tcp(), hasty.world.identity("acme")) as client, store.untouched():
+        client.ask_by_half()
+        ended, seconds = timed(lambda: client.wait_end(10 * common.PATIENCE))
+    assert ended and seconds > 0.5
+    assert hasty.get(SMALL).status == 200
+
+
+def test_half_a_key_update_and_a_closed_connection_harm_nobody(gate, store):
+    with KeyUpdater(gate.tcp(), gate.world.identity("acme")) as client, store.untouched():
+        client.ask_by_half()
+    gate.wait_rest()
+    assert gate.get(SMALL).status == 200
 
 
 # --- whatever the system says

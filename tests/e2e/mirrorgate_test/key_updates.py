@@ -71,6 +71,24 @@ class KeyUpdater:
         """Encrypts DATA, to be sent after all that waits already."""
         assert _write(self._tls, data, len(data)) == len(data)
 
+    def ask_by_half(self):
+        """Asks for new keys, and sends the first half of the record that says so."""
+        assert _key_update(self._tls, _UPDATE_REQUESTED) == 1
+        assert _handshake(self._tls) == 1
+        record = ctypes.create_string_buffer(1 << 10)
+        size = _bio_read(self._output, record, len(record))
+        self._sock.sendall(record.raw[: size // 2])
+
+    def wait_end(self, patience):
+        """Waits until the other side closes; False when it says nothing for PATIENCE seconds."""
+        while select.select([self._sock], [], [], patience)[0]:
+            try:
+                if not self._sock.recv(1 << 16):
+                    return True
+            except ConnectionResetError:
+                return True
+        return False
+
     def send(self, patience):
         """Sends what waits; False when the other side took nothing for PATIENCE seconds."""
         buffer = ctypes.create_string_buffer(1 << 20)
