@@ -20,6 +20,11 @@
 
 /* Most keys that one mapping of a schema may define. */
 enum { FIELDS_MAX = 64 };
+/* Deepest nesting of lists and mappings; no schema of ours reaches half of it. libyaml takes time
+ * in proportion to the depth for every token. */
+enum { DEPTH_MAX = 16 };
+/* Problems after which a file is taken for something else altogether: no more are looked for. */
+enum { PROBLEMS_MAX = 1000 };
 
 struct walk {
 	yaml_parser_t parser;
@@ -29,7 +34,8 @@ struct walk {
 	struct problems *problems;
 	struct yaml_fill_texts *texts; /* of what is filled */
 	struct yaml_walk_result result;
-	bool ended; /* the syntax is broken: no more events */
+	unsigned depth;
+	bool ended; /* the syntax is broken, or a limit reached: no more events */
 };
 
 /* Where a value stands, for messages: under KEY, or in the list under KEY. */
@@ -129,6 +135,35 @@ check_properties(struct walk *self)
 	}
 }
 
+/* Keeps account of the nesting; false when it is too deep. */
+static bool
+check_depth(struct walk *self)
+{
+	switch (self->event.type) {
+	case YAML_SEQUENCE_START_EVENT:
+	case YAML_MAPPING_START_EVENT:
+		if (++self->depth <= DEPTH_MAX)
+			return true;
+		problem(self, current_line(self), "nested more than %d levels deep", DEPTH_MAX);
+		return false;
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		self->depth--;
+		return true;
+	default:
+		return true;
+	}
+}
+
+static bool
+check_count(struct walk *self)
+{
+	if (problems_count(self->problems) < PROBLEMS_MAX)
+		return true;
+	problem(self, current_line(self), "more problems are not looked for");
+	return false;
+}
+
 /* Makes the next event current; false when there is none. */
 static bool
 next(struct walk *self)
@@ -142,7 +177,8 @@ next(struct walk *self)
 		return false;
 	}
 	check_properties(self);
-	return true;
+	self->ended = !check_depth(self) || !check_count(self);
+	return !self->ended;
 }
 
 /* Passes over the current value. */
