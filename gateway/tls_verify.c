@@ -18,7 +18,7 @@
 struct tls_verify {
 	X509_STORE *store;
 	STACK_OF(X509) * cas;
-	STACK_OF(X509_CRL) * crls;
+	STACK_OF(X509_CRL) * crls; /* those in force */
 	time_t crl_expires;
 };
 
@@ -177,7 +177,7 @@ crl_defect(const struct tls_verify *self, X509_CRL *crl)
 }
 
 static bool
-add_crl(
+check_crl(
     struct tls_verify *self, X509_CRL *crl, int number, const char *file, char error[TLS_ERROR_MAX])
 {
 	const char *defect = crl_defect(self, crl);
@@ -189,9 +189,54 @@ add_crl(
 	time_t expires = asn1_seconds(X509_CRL_get0_nextUpdate(crl));
 	if (self->crl_expires == 0 || expires < self->crl_expires)
 		self->crl_expires = expires;
-	if (X509_STORE_add_crl(self->store, crl) != 1)
-		abort();
 	return true;
+}
+
+/* True when both CRLs come from one issuer and A's number is lower. */
+static bool
+crl_is_lower(X509_CRL *a, X509_CRL *b)
+{
+	ASN1_INTEGER *number = X509_CRL_get_ext_d2i(a, NID_crl_number, NULL, NULL);
+	ASN1_INTEGER *other = X509_CRL_get_ext_d2i(b, NID_crl_number, NULL, NULL);
+	bool lower = X509_NAME_cmp(X509_CRL_get_issuer(a), X509_CRL_get_issuer(b)) == 0 &&
+	             (number == NULL || other == NULL || ASN1_INTEGER_cmp(number, other) < 0);
+
+	ASN1_INTEGER_free(number);
+	ASN1_INTEGER_free(other);
+	return lower;
+}
+
+/* True when CRLS hold a later list of the CA that CRL is of. */
+static bool
+crl_is_superseded(const struct tls_verify *self, STACK_OF(X509_CRL) * crls, X509_CRL *crl)
+{
+	for (int i = 0; i < sk_X509_CRL_num(crls); i++) {
+		X509_CRL *other = sk_X509_CRL_value(crls, i);
+		if (!crl_is_lower(crl, other))
+			continue;
+		for (int k = 0; k < sk_X509_num(self->cas); k++) {
+			X509 *ca = sk_X509_value(self->cas, k);
+			if (crl_is_of(crl, ca) && crl_is_of(other, ca))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Of several lists of a CA the one with the highest number counts. OpenSSL looks at their times,
+ * and would take either of two that were issued within one second. */
+static void
+install_crls(struct tls_verify *self, STACK_OF(X509_CRL) * crls)
+{
+	for (int i = 0; i < sk_X509_CRL_num(crls); i++) {
+		X509_CRL *crl = sk_X509_CRL_value(crls, i);
+		if (crl_is_superseded(self, crls, crl))
+			continue;
+		if (X509_STORE_add_crl(self->store, crl) != 1 || X509_CRL_up_ref(crl) != 1 ||
+		    sk_X509_CRL_push(self->crls, crl) == 0)
+			abort();
+	}
+	X509_STORE_set_flags(self->store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 }
 
 static bool
@@ -225,7 +270,7 @@ load_crls(struct tls_verify *self, const struct tls_pem *pem, char error[TLS_ERR
 	ERR_clear_error();
 	while (good && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
 		sk_X509_CRL_push(crls, crl);
-		good = add_crl(self, crl, sk_X509_CRL_num(crls), pem->name, error);
+		good = check_crl(self, crl, sk_X509_CRL_num(crls), pem->name, error);
 	}
 	if (good && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
 		set_error(error, pem->name, "CRL %d cannot be read", sk_X509_CRL_num(crls) + 1);
@@ -233,11 +278,10 @@ load_crls(struct tls_verify *self, const struct tls_pem *pem, char error[TLS_ERR
 	}
 	ERR_clear_error();
 	good = good && every_ca_has_crl(self, crls, pem->name, error);
-	BIO_free(bio);
-	self->crls = crls;
 	if (good)
-		X509_STORE_set_flags(
-		    self->store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+		install_crls(self, crls);
+	BIO_free(bio);
+	sk_X509_CRL_pop_free(crls, X509_CRL_free);
 	return good;
 }
 
@@ -248,7 +292,8 @@ tls_verify_new(
 	struct tls_verify *self = buffer_alloc(sizeof *self);
 
 	self->store = X509_STORE_new();
-	if (self->store == NULL)
+	self->crls = sk_X509_CRL_new_null();
+	if (self->store == NULL || self->crls == NULL)
 		abort();
 	X509_STORE_set_purpose(self->store, X509_PURPOSE_SSL_CLIENT);
 	X509_STORE_set_depth(self->store, TLS_VERIFY_DEPTH);
@@ -310,20 +355,6 @@ tls_verify_certificate(
 	return defect;
 }
 
-/* True when NEWER comes from the issuer of OLDER and has a lower CRL number. */
-static bool
-crl_went_back(X509_CRL *newer, X509_CRL *older)
-{
-	ASN1_INTEGER *now = X509_CRL_get_ext_d2i(newer, NID_crl_number, NULL, NULL);
-	ASN1_INTEGER *before = X509_CRL_get_ext_d2i(older, NID_crl_number, NULL, NULL);
-	bool back = X509_NAME_cmp(X509_CRL_get_issuer(newer), X509_CRL_get_issuer(older)) == 0 &&
-	            (now == NULL || before == NULL || ASN1_INTEGER_cmp(now, before) < 0);
-
-	ASN1_INTEGER_free(now);
-	ASN1_INTEGER_free(before);
-	return back;
-}
-
 const char *
 tls_verify_crl_went_back(const struct tls_verify *self, const struct tls_pem *previous)
 {
@@ -334,7 +365,7 @@ tls_verify_crl_went_back(const struct tls_verify *self, const struct tls_pem *pr
 
 	while (bio != NULL && (older = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
 		for (int i = 0; i < sk_X509_CRL_num(self->crls); i++)
-			back = back || crl_went_back(sk_X509_CRL_value(self->crls, i), older);
+			back = back || crl_is_lower(sk_X509_CRL_value(self->crls, i), older);
 		X509_CRL_free(older);
 	}
 	BIO_free(bio);
