@@ -50,17 +50,37 @@ close_fd:
 	return -1;
 }
 
+/* A file system that lost its last writes leaves NULs. OpenSSL would take what stands before them
+ * for the whole. */
+static bool
+has_nul(const char *path, const char *bytes, size_t len, struct problems *problems)
+{
+	const char *nul = memchr(bytes, '\0', len);
+	size_t line = 1;
+
+	if (nul == NULL)
+		return false;
+	for (const char *at = bytes; at < nul; at++)
+		line += *at == '\n';
+	problems_add(problems, path, line, "has a NUL byte: the file is damaged");
+	return true;
+}
+
 static int
 take_file(const char *path, struct problems *problems)
 {
 	size_t len;
 	char *bytes = yaml_source_read_file(path, PEM_FILE_MAX, &len, problems);
+	int fd = -1;
 
 	if (bytes == NULL)
 		return -1;
-	int fd = memfd_of("pem", bytes, len);
+	if (has_nul(path, bytes, len, problems))
+		goto free_bytes;
+	fd = memfd_of("pem", bytes, len);
 	if (fd < 0)
 		problems_add(problems, path, 0, "cannot be copied to memory: %s", strerror(errno));
+free_bytes:
 	explicit_bzero(bytes, len);
 	free(bytes);
 	return fd;

@@ -14,7 +14,7 @@ struct slot {
 };
 
 struct metrics {
-	unsigned workers;
+	unsigned slot_count;
 	struct slot *slots;
 };
 
@@ -24,8 +24,8 @@ metrics_new(unsigned workers)
 	struct metrics *self = buffer_alloc(sizeof *self);
 
 	assert(workers > 0);
-	self->workers = workers;
-	self->slots = mmap(NULL, workers * sizeof *self->slots, PROT_READ | PROT_WRITE,
+	self->slot_count = workers + 1;
+	self->slots = mmap(NULL, self->slot_count * sizeof *self->slots, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (self->slots == MAP_FAILED) {
 		free(self);
@@ -39,21 +39,21 @@ metrics_free(struct metrics *self)
 {
 	if (self == NULL)
 		return;
-	munmap(self->slots, self->workers * sizeof *self->slots);
+	munmap(self->slots, self->slot_count * sizeof *self->slots);
 	free(self);
 }
 
 void
 metrics_add(struct metrics *self, unsigned worker, enum metric metric, uint64_t n)
 {
-	assert(worker < self->workers && metric < METRIC_COUNT);
+	assert(worker < self->slot_count && metric < METRIC_COUNT);
 	atomic_fetch_add_explicit(&self->slots[worker].values[metric], n, memory_order_relaxed);
 }
 
 void
 metrics_subtract(struct metrics *self, unsigned worker, enum metric metric, uint64_t n)
 {
-	assert(worker < self->workers && metric < METRIC_COUNT);
+	assert(worker < self->slot_count && metric < METRIC_COUNT);
 	atomic_fetch_sub_explicit(&self->slots[worker].values[metric], n, memory_order_relaxed);
 }
 
@@ -63,7 +63,7 @@ metrics_total(const struct metrics *self, enum metric metric)
 	uint64_t total = 0;
 
 	assert(metric < METRIC_COUNT);
-	for (unsigned i = 0; i < self->workers; i++)
+	for (unsigned i = 0; i < self->slot_count; i++)
 		total += atomic_load_explicit(&self->slots[i].values[metric], memory_order_relaxed);
 	return total;
 }
@@ -71,7 +71,7 @@ metrics_total(const struct metrics *self, enum metric metric)
 void
 metrics_reset_gauges(struct metrics *self, unsigned worker)
 {
-	assert(worker < self->workers);
+	assert(worker < self->slot_count);
 	atomic_store(&self->slots[worker].values[METRIC_CONNECTIONS_OPEN], 0);
 }
 

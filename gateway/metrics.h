@@ -1,5 +1,6 @@
 /*
- * Counters and gauges, one slot of shared memory for each worker, added up when read.
+ * Counters and gauges, one slot of shared memory for each worker and one for the supervisor, added
+ * up when read.
  *
  * The slots are mapped before the workers are forked, so a scrape at any worker shows the whole
  * node and a counter survives its worker. Each slot has one writer; readers may see values a
@@ -33,6 +34,8 @@
 	X(TRANSFERS_CUT, "counter", "transfers_cut_total", "Bodies cut before their end")          \
 	X(REAUTHORISED_CUT, "counter", "reauthorised_cut_total", "Connections cut by a reload")    \
 	X(EXPIRED_CUT, "counter", "expired_cut_total", "Connections cut by an end date")           \
+	X(RELOADS, "counter", "reloads_total", "Generations put in force by a reload")             \
+	X(RELOADS_REFUSED, "counter", "reloads_refused_total", "Reloads that changed nothing")     \
 	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")
 
 #define METRICS_ENUM(name, type, series, help) METRIC_##name,
@@ -41,7 +44,8 @@ enum metric { METRICS_TABLE(METRICS_ENUM) METRIC_COUNT };
 
 struct metrics;
 
-/* Maps WORKERS zeroed slots. NULL when there is no memory; errno says why. */
+/* Maps WORKERS zeroed slots, and one more: the supervisor counts as worker number WORKERS. NULL
+ * when there is no memory; errno says why. */
 struct metrics *metrics_new(unsigned workers);
 void metrics_free(struct metrics *self);
 

@@ -124,8 +124,10 @@ static void
 start_load(struct supervisor *self)
 {
 	notify_reloading();
-	if (!loader_start(self->loader, self->generation))
-		notify_ready();
+	if (loader_start(self->loader, self->generation))
+		return;
+	metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
+	notify_ready();
 }
 
 static void
@@ -149,6 +151,7 @@ on_built(void *arg, struct generation *next)
 
 	generation_free(self->generation);
 	self->generation = next;
+	metrics_add(self->metrics, self->count, METRIC_RELOADS, 1);
 	for (unsigned i = 0; i < self->count; i++)
 		send_generation(self, &self->children[i]);
 }
@@ -158,6 +161,8 @@ on_load_ended(void *arg, bool built)
 {
 	struct supervisor *self = arg;
 
+	if (!built)
+		metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
 	if (self->load_again) {
 		self->load_again = false;
 		start_load(self);

@@ -48,7 +48,9 @@ load_certificate(struct tls_context *self, const struct tls_pem *pem, char error
 	if (chain == NULL)
 		return false;
 	X509 *leaf = sk_X509_shift(chain);
-	if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0)
+	if (X509_cmp_current_time(X509_get0_notBefore(leaf)) >= 0)
+		set_error(error, pem->name, "the server certificate is not valid yet");
+	else if (X509_cmp_current_time(X509_get0_notAfter(leaf)) <= 0)
 		set_error(error, pem->name, "the server certificate has expired");
 	else if (SSL_CTX_use_cert_and_key(self->ssl, leaf, NULL, chain, 1) != 1)
 		set_error(error, pem->name, "the server certificate cannot be used");

@@ -76,8 +76,11 @@ class Lab:
         """A running gateway in front of STORES; a new stub when none are named. START goes to
         Gateway.start()."""
         made = self.prepared(*(stores or [self.stub()]), config=config, policy=policy)
-        self.keep(made)
-        return made.start(**start)
+        return self.start(made, **start)
+
+    def start(self, prepared, **options):
+        """Starts a gateway that was prepared, and keeps it."""
+        return self.keep(prepared).start(**options)
 
     def close(self):
         """Stops everything, the latest first, and then fails if anything ended badly."""
