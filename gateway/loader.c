@@ -23,6 +23,9 @@
  * gets a third of what one of the workers gets. */
 enum { LOADER_NICE = 5 };
 
+/* For a reader of standard error, when a file has a thousand mistakes. */
+enum { LOG_PATIENCE = 1000 }; /* milliseconds */
+
 struct loader {
 	struct ev_loop *loop;
 	const struct config *config;
@@ -49,7 +52,9 @@ loader_build_first(const struct config *config)
 	struct problems *problems = problems_new();
 	struct generation *generation = generation_build(config, 1, NULL, problems);
 
+	log_set_patience(LOG_PATIENCE);
 	log_problems(problems);
+	log_set_patience(0);
 	problems_free(problems);
 	/* A large policy took millions of pieces, which every process forked from here would hold.
 	 */
@@ -120,6 +125,7 @@ enter_process(struct loader *self, pid_t supervisor)
 	signal(SIGUSR1, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	log_set_patience(LOG_PATIENCE);
 	(void)setpriority(PRIO_PROCESS, 0, LOADER_NICE);
 	ev_loop_destroy(self->loop);
 }

@@ -12,12 +12,20 @@ enum { LINE_MAX_BYTES = 2048 };
 
 static enum log_level threshold = LOG_LEVEL_INFO;
 
+static int patience = 0; /* milliseconds */
+
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 void
 log_set_level(enum log_level level)
 {
 	threshold = level;
+}
+
+void
+log_set_patience(int milliseconds)
+{
+	patience = milliseconds;
 }
 
 static void __attribute__((format(printf, 2, 0)))
@@ -39,8 +47,10 @@ log_line(enum log_level level, const char *format, va_list args)
 	line[len++] = '\n';
 	/* A reader that stalls must not stop the gate. */
 	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-	if (poll(&out, 1, 0) != 1)
+	if (poll(&out, 1, patience) != 1) {
+		patience = 0;
 		return;
+	}
 	/* Nobody is left to tell when standard error does not take it. */
 	ssize_t ignored = write(STDERR_FILENO, line, len);
 	(void)ignored;

@@ -11,6 +11,10 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 
 /* Messages above LEVEL are dropped; info until set. */
 void log_set_level(enum log_level level);
+/* For a process that serves nobody and may have thousands of lines to say: waits so long for a
+ * reader of standard error that falls behind, until one has kept it waiting in vain. 0, as at the
+ * start: never waits. */
+void log_set_patience(int milliseconds);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

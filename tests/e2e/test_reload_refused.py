@@ -5,9 +5,12 @@ the start with the same reason.
 
 import base64
 import datetime
+import fcntl
 import os
 import re
 import signal
+import sys
+import termios
 import textwrap
 
 import pytest
@@ -23,6 +26,7 @@ from mirrorgate_test.yaml import dump, line_of
 SMALL = "/artifacts/step-core/small.txt"
 PLUS = "/artifacts/step-plus/plus.zip"
 HUGE = 100 << 20
+F_GETPIPE_SZ = 1032  # <fcntl.h>
 SERIAL = 10
 NUMBER = 1000  # of the list in force
 
@@ -228,6 +232,24 @@ def test_100_mib_that_are_no_policy_cost_neither_time_nor_memory(files, piece):
     files.write("policy", piece * (HUGE // len(piece)))
     refused_reload(files, "policy", ".+")
     assert status_field(pid, "VmHWM") < HUGE * common.MEMORY_FACTOR
+
+
+def test_no_line_is_lost_when_a_policy_has_more_mistakes_than_a_pipe_holds(files):
+    files.write("policy", b"x: 1\n" * 5000)
+    start = len(files.gate.stderr)
+    with files.gate.stderr.held:
+        files.gate.signal(signal.SIGHUP)
+        common.wait_until(lambda: pipe_is_full(files.gate.process.stderr), "the pipe is full")
+    files.gate.wait_line(".*: reload refused, .*", start)
+    about = [line for line in files.gate.stderr.since(start) if "unknown key `x`" in line]
+    assert len(about) == 1000 + 1, "each of the thousand that are looked for, and the summary"
+
+
+def pipe_is_full(pipe):
+    """True when PIPE holds so much that its writer has to wait."""
+    held = fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4))
+    room = fcntl.fcntl(pipe.fileno(), F_GETPIPE_SZ)
+    return int.from_bytes(held, sys.byteorder) > room * 3 // 4
 
 
 # --- the wrong content
