@@ -208,17 +208,13 @@ start_exchange(struct transaction *self, const char *path, size_t path_len)
 	}
 }
 
+/* JSON is UTF-8 (RFC 8259, 8.1), so a charset may say just that. */
 static bool
 is_json(struct http_span type)
 {
-	static const char json[] = "application/json";
-
-	if (type.bytes == NULL)
-		return false;
-	if (type.len > sizeof json - 1 &&
-	    (type.bytes[sizeof json - 1] == ';' || type.bytes[sizeof json - 1] == ' '))
-		type.len = sizeof json - 1;
-	return http_span_is_nocase(type, json);
+	return http_span_is_nocase(type, "application/json") ||
+	       http_span_is_nocase(type, "application/json;charset=utf-8") ||
+	       http_span_is_nocase(type, "application/json; charset=utf-8");
 }
 
 static unsigned

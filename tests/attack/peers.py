@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 from mirrorgate_test import client, common, pki
 
@@ -24,6 +25,7 @@ DENIED = ["acme:/artifacts/step-core/internal/", "initech:/artifacts/step-core/i
 ALLOWED = ["acme:/artifacts/step-core/", "globex:/artifacts/step-plus/",
            "initech:/artifacts/step-core/", "initech:/artifacts/step-plus/"]  # fmt: skip
 CUSTOMERS = {name: pki.SUBJECTS[name] for name in ("acme", "globex", "initech")}
+SETTLE = 1.5  # seconds after a reload
 STARTS = 5  # tries to find a port that is still free when the program binds it
 
 
@@ -427,6 +429,22 @@ class Apache(Peer):
 
     def check(self):
         return [self.program, "-d", self.folder, "-f", self.config, "-t"]
+
+
+class PeersList:
+    """The revocation list of GATE, a peer, in the file CRL; see Bench.revocation."""
+
+    def __init__(self, gate, crl):
+        self.gate = gate
+        self._crl = crl
+
+    def replace(self, content):
+        if content is None:
+            self._crl.unlink()
+        else:
+            self._crl.write_bytes(content)
+        self.gate.reload()
+        time.sleep(SETTLE)  # none of the three says when a reload is through
 
 
 PEERS = [Nginx, Haproxy, Apache]

@@ -325,6 +325,56 @@ class Connection:
             response.body = bytes(body)
         return response
 
+    def any_response(self, method="GET"):
+        """Reads an answer as a client would that takes all of HTTP/1.1: in chunks too, or without
+        a length, up to the end of the connection."""
+        response = self.read_head()
+        body = bytearray()
+        try:
+            for piece in self._any_body(response, method):
+                body += piece
+        finally:
+            response.body = bytes(body)
+        return response
+
+    def _any_body(self, response, method):
+        bodyless = method == "HEAD" or response.status in (204, 304)
+        if response.header("Transfer-Encoding") is None or bodyless:
+            if bodyless or response.content_length is not None:
+                yield from self.body_pieces(response, method)
+                return
+            data, end = self.rest()
+            yield data
+            if end != "close_notify":
+                raise Truncated(end, response)
+            return
+        assert response.header("Transfer-Encoding").lower() == "chunked"
+        while (size := self._chunk_size(response)) > 0:
+            yield self._exactly(size, response)
+            assert self._exactly(2, response) == b"\r\n", "a chunk does not end where it should"
+        while self._exactly_line(response):
+            pass
+
+    def _exactly_line(self, response):
+        try:
+            return self._line()
+        except Truncated as cut:
+            raise Truncated(cut.end, response) from None
+
+    def _chunk_size(self, response):
+        line = self._exactly_line(response)
+        assert re.fullmatch(rb"[0-9A-Fa-f]{1,8}", line), f"not the size of a chunk: {line!r}"
+        return int(line, 16)
+
+    def _exactly(self, size, response):
+        data = bytearray()
+        while len(data) < size:
+            piece = self.read_some(size - len(data))
+            if not piece:
+                raise Truncated(self.end, response)
+            data += piece
+        return bytes(data)
+
     def request(self, method, target, headers=(), body=None, **options):
         self.send_request(method, target, headers, body, **options)
         return self.response(method)

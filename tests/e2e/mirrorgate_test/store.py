@@ -270,6 +270,19 @@ class ScriptedStore:
         self.heads = []
         self._script = script
 
+    @contextlib.contextmanager
+    def refusing(self):
+        """Meanwhile connecting to its port is refused."""
+        address = self._listener.getsockname()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(address)
+        yield
+        self._listener.listen(128)
+        threading.Thread(target=self._accept, daemon=True).start()
+
     def _serve(self, connection, number):
         with contextlib.suppress(OSError):
             self._script(connection, number)

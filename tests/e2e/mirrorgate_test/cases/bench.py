@@ -19,6 +19,9 @@ class Bench:
     scripted: typing.Any  # a store.ScriptedStore; each case sets what it does by .play(script)
     scripted_gate: typing.Any  # the same gateway in front of `scripted`
     folder: pathlib.Path  # for files of the cases; names there must not collide
+    # For the cases of revocation_lists only: .gate, in front of `store`, and .replace(list), which
+    # installs the bytes of a list, or takes the file away for None, and has the gateway reload.
+    revocation: typing.Any = None
 
     @property
     def is_mirrorgate(self):
