@@ -61,8 +61,8 @@ yaml_source_load_tolerant(const char *name, const char *bytes, size_t len,
 	bool in_one_pass = yaml_fill_can(schema);
 	struct yaml_fill_texts *texts = yaml_fill_texts_new();
 	*data = NULL;
-	struct yaml_walk_result found =
-	    yaml_walk_check(name, bytes, len, schema, in_one_pass ? data : NULL, texts, problems);
+	struct yaml_walk_filled filled = {in_one_pass ? data : NULL, texts};
+	struct yaml_walk_result found = yaml_walk_check(name, bytes, len, schema, filled, problems);
 	if (found.other_problems == 0 &&
 	    (in_one_pass || fill_by_libcyaml(name, bytes, len, schema, data, problems)))
 		return source_new(bytes, len, texts);

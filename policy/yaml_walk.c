@@ -495,15 +495,16 @@ walk_stream(struct walk *self, const cyaml_schema_value_t *schema, void **data)
 
 struct yaml_walk_result
 yaml_walk_check(const char *name, const char *bytes, size_t len, const cyaml_schema_value_t *schema,
-    void **data, struct yaml_fill_texts *texts, struct problems *problems)
+    struct yaml_walk_filled filled, struct problems *problems)
 {
-	struct walk self = {.name = name, .bytes = bytes, .problems = problems, .texts = texts};
+	struct walk self = {
+	    .name = name, .bytes = bytes, .problems = problems, .texts = filled.texts};
 	if (!yaml_parser_initialize(&self.parser))
 		abort();
 	/* UTF-8 only: otherwise a byte order mark would switch to UTF-16. */
 	yaml_parser_set_encoding(&self.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&self.parser, (const unsigned char *)bytes, len);
-	walk_stream(&self, schema, data);
+	walk_stream(&self, schema, filled.data);
 	yaml_event_delete(&self.event);
 	yaml_parser_delete(&self.parser);
 	return self.result;

@@ -19,11 +19,16 @@ struct yaml_walk_result {
 	size_t other_problems;
 };
 
-/* Walks the LEN bytes, adding every problem with its line under the file name NAME. Where DATA is
- * not NULL, and yaml_fill_can() says so of SCHEMA, the structure *DATA is filled on the way, and
- * its texts go to TEXTS; the caller frees both, also after problems. */
+/* What the walk fills on its way: the structure *DATA, and the texts it points to. */
+struct yaml_walk_filled {
+	void **data; /* NULL: only check */
+	struct yaml_fill_texts *texts;
+};
+
+/* Walks the LEN bytes, adding every problem with its line under the file name NAME. FILLED may have
+ * data when yaml_fill_can() says so of SCHEMA; the caller frees it and the texts, also after
+ * problems. */
 struct yaml_walk_result yaml_walk_check(const char *name, const char *bytes, size_t len,
-    const cyaml_schema_value_t *schema, void **data, struct yaml_fill_texts *texts,
-    struct problems *problems);
+    const cyaml_schema_value_t *schema, struct yaml_walk_filled filled, struct problems *problems);
 
 #endif
