@@ -65,8 +65,9 @@ catalogue_path_defect(const char *path)
 {
 	char *absolute = NULL;
 
-	if (strcmp(path, CATALOGUE_NAME) == 0 || strcmp(path, CATALOGUE_SIGNATURE_NAME) == 0)
-		return "is the catalogue's own";
+	if (strcmp(path, CATALOGUE_NAME) == 0 || strcmp(path, CATALOGUE_SIGNATURE_NAME) == 0 ||
+	    strncmp(path, CATALOGUE_PART_NAME, sizeof CATALOGUE_PART_NAME - 1) == 0)
+		return "has a name that is spot's own";
 	if (asprintf(&absolute, "/%s", path) < 0)
 		abort();
 	size_t len = strlen(absolute);

@@ -19,6 +19,9 @@
 #define CATALOGUE_NAME "catalogue.json"
 #define CATALOGUE_SIGNATURE_NAME "catalogue.json.p7s"
 
+/* What a file is called while it is downloaded; no catalogue may name it. */
+#define CATALOGUE_PART_NAME ".spot.part"
+
 enum {
 	CATALOGUE_MAX_FILES = 100 * 1000,
 	CATALOGUE_MAX_BYTES = 64 * 1024 * 1024,

@@ -25,7 +25,7 @@ enum {
 struct spot_yaml {
 	char **servers, **pins;
 	unsigned servers_count, pins_count;
-	char *certificate, *key, *ca, *proxy, *tries;
+	char *certificate, *key, *ca, *release, *proxy, *tries;
 };
 
 #define TEXT(key, member)                                                                       \
@@ -45,6 +45,7 @@ static const cyaml_schema_field_t fields[] = {
     TEXT("key", key),
     TEXT("ca", ca),
     LIST("pins", pins, CONFIG_MAX_PINS),
+    TEXT("release", release),
     TEXT("proxy", proxy),
     TEXT("tries", tries),
     CYAML_FIELD_END,
@@ -183,6 +184,8 @@ load(const struct spot_yaml *yaml, const struct loader *loader)
 	self->certificate = load_file(yaml->certificate, "certificate", loader);
 	self->key = load_file(yaml->key, "key", loader);
 	self->ca = load_file(yaml->ca, "ca", loader);
+	if (yaml->release != NULL)
+		self->release = load_file(yaml->release, "release", loader);
 	load_pins(self, yaml, loader);
 	load_proxy(self, yaml, loader);
 	load_tries(self, yaml, loader);
@@ -222,6 +225,7 @@ config_free(struct config *self)
 	free(self->certificate);
 	free(self->key);
 	free(self->ca);
+	free(self->release);
 	free(self->pins);
 	free(self->proxy);
 	free(self);

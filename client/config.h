@@ -20,6 +20,7 @@ struct config {
 	char *servers[CONFIG_MAX_SERVERS + 1]; /* "https://host[:port]"; the end is NULL */
 	size_t server_count;
 	char *certificate, *key, *ca; /* file names */
+	char *release;                /* the certificate that signs catalogues; NULL: none */
 	char *pins;                   /* "sha256//...;sha256//...", as libcurl takes them */
 	char *proxy;                  /* "http://host:port"; "" for none */
 	unsigned tries;               /* how often a request is sent at most */

@@ -1,5 +1,5 @@
 /*
- * Small requests, one at a time, over a libcurl handle.
+ * Requests, one at a time, over a libcurl handle.
  *
  * The hard part is to keep apart who failed: the network, the server's certificate, ours, the
  * request, or the answer. libcurl's code says part of it, trust.c and answer.c the rest.
@@ -7,6 +7,7 @@
 #include "https.h"
 
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +25,20 @@ struct https {
 	size_t server; /* the one in use, in the configuration's list */
 };
 
-/* One try of a request. */
-struct attempt {
+enum { PROBLEM_MAX = 64 * 1024 }; /* of an answer that is no success, this much is read */
+
+/* One request with all its tries, and the answer of the try that goes on. */
+struct exchange {
+	const char *path;
+	uint64_t size; /* exactly, with a sink; at most, with a body */
 	struct buffer *body;
-	size_t max;
-	bool too_long;
+	const struct https_sink *sink; /* instead of a body */
+	CURL *handle;
+	uint64_t offset;        /* of the first byte asked for */
+	bool begun;             /* something of the content has come */
+	bool success;           /* the status is one */
+	struct buffer problem;  /* the body of an answer that is none */
+	struct failure failure; /* what the answer's own bytes were refused for */
 };
 
 struct https *
@@ -54,43 +64,103 @@ https_free(struct https *self)
 	free(self);
 }
 
-static size_t
-on_body(char *bytes, size_t one, size_t len, void *arg)
+/* A value of the answer's header; NULL when it is not there exactly once. */
+static const char *
+field(CURL *handle, const char *name)
 {
-	struct attempt *attempt = arg;
+	struct curl_header *header = NULL;
 
-	(void)one; /* libcurl's size of an item is always 1 */
-	attempt->too_long = len > attempt->max - buffer_size(attempt->body);
-	if (attempt->too_long)
-		return 0;
-	buffer_append(attempt->body, bytes, len);
-	return len;
+	if (curl_easy_header(handle, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
+	    header->amount != 1)
+		return NULL;
+	return header->value;
+}
+
+static const char *
+strong_etag(CURL *handle)
+{
+	const char *etag = field(handle, "ETag");
+	return etag != NULL && etag[0] == '"' ? etag : NULL;
+}
+
+/* A 206 must be what was asked for, to the byte (RFC 9110, 15.3.7). */
+static bool
+begin_part(struct exchange *self)
+{
+	char expected[128];
+	const char *range = field(self->handle, "Content-Range");
+
+	snprintf(expected, sizeof expected, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, self->offset,
+	    self->size - 1, self->size);
+	if (self->offset == 0 || range == NULL || strcmp(range, expected) != 0)
+		return failure_set(&self->failure, FAILURE_ANSWER,
+		    "the server sends another part of %s than was asked for", self->path);
+	return true;
 }
 
 static bool
-judge_status(CURL *handle, const char *server, const char *path, const struct buffer *body,
-    struct failure *failure)
+begin(struct exchange *self)
 {
 	long status = 0;
-	curl_off_t retry_after = 0;
 
-	curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200)
+	self->begun = true;
+	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+	self->success = status == 200 || (status == 206 && self->sink != NULL);
+	if (!self->success || self->sink == NULL)
 		return true;
-	answer_judge(server, path, status, body->data != NULL ? buffer_bytes(body) : "",
-	    buffer_size(body), failure);
-	curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &retry_after);
-	failure->retry_after = (long)retry_after;
-	return false;
+	if (status == 206 && !begin_part(self))
+		return false;
+	return self->sink->begin(self->sink->arg, status == 206 ? self->offset : 0,
+	    strong_etag(self->handle), &self->failure);
 }
 
 static bool
-try_once(struct https *self, const char *path, struct attempt *attempt, struct failure *failure)
+take(struct exchange *self, const char *bytes, size_t len)
 {
-	const char *server = self->config->servers[self->server];
-	char text[CURL_ERROR_SIZE] = "", *url = NULL;
+	if (!self->begun && !begin(self))
+		return false;
+	struct buffer *body = self->success ? self->body : &self->problem;
+	if (self->success && self->sink != NULL)
+		return self->sink->take(self->sink->arg, bytes, len, &self->failure);
+	if (len > (self->success ? self->size : PROBLEM_MAX) - buffer_size(body))
+		return failure_set(&self->failure, FAILURE_ANSWER,
+		    "the server sends more than it may for %s", self->path);
+	buffer_append(body, bytes, len);
+	return true;
+}
 
-	if (asprintf(&url, "%s%s", server, path) < 0)
+static size_t
+on_body(char *bytes, size_t one, size_t len, void *self)
+{
+	(void)one; /* libcurl's size of an item is always 1 */
+	return take(self, bytes, len) ? len : 0;
+}
+/* Asks for what is missing only, when there is a part already. */
+static struct curl_slist *
+set_range(struct exchange *self)
+{
+	const char *etag = NULL;
+	char text[512];
+
+	self->offset = self->sink != NULL ? self->sink->resume(self->sink->arg, &etag) : 0;
+	if (self->offset == 0)
+		return NULL;
+	snprintf(text, sizeof text, "%" PRIu64 "-", self->offset);
+	curl_easy_setopt(self->handle, CURLOPT_RANGE, text);
+	snprintf(text, sizeof text, "If-Range: %s", etag);
+	struct curl_slist *fields = curl_slist_append(NULL, text);
+	if (fields == NULL)
+		abort();
+	curl_easy_setopt(self->handle, CURLOPT_HTTPHEADER, fields);
+	return fields;
+}
+
+static CURLcode
+perform(struct https *self, const char *server, struct exchange *exchange, char *text)
+{
+	char *url = NULL;
+
+	if (asprintf(&url, "%s%s", server, exchange->path) < 0)
 		abort();
 	curl_easy_reset(self->handle);
 	trust_apply(self->trust, self->handle);
@@ -99,16 +169,62 @@ try_once(struct https *self, const char *path, struct attempt *attempt, struct f
 	curl_easy_setopt(self->handle, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(self->handle, CURLOPT_ERRORBUFFER, text);
 	curl_easy_setopt(self->handle, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(self->handle, CURLOPT_WRITEDATA, attempt);
-	report_detail("GET %s", url);
+	curl_easy_setopt(self->handle, CURLOPT_WRITEDATA, exchange);
+	struct curl_slist *fields = set_range(exchange);
+	report_detail(
+	    exchange->offset > 0 ? "GET %s from byte %" PRIu64 : "GET %s", url, exchange->offset);
 	CURLcode code = curl_easy_perform(self->handle);
+	curl_slist_free_all(fields);
 	free(url);
-	if (attempt->too_long)
-		return failure_set(failure, FAILURE_ANSWER, "%s sends more than %zu bytes for %s",
-		    server, attempt->max, path);
+	return code;
+}
+
+/* The part that we have does not fit the server's file any more. */
+static bool
+start_over(const struct exchange *exchange, struct failure *failure)
+{
+	if (!exchange->sink->begin(exchange->sink->arg, 0, NULL, failure))
+		return false;
+	failure_set(failure, FAILURE_ANSWER, "%s has changed on the server", exchange->path);
+	failure->passes = true;
+	return false;
+}
+
+static bool
+judge_status(struct https *self, const char *server, const struct exchange *exchange,
+    struct failure *failure)
+{
+	const struct buffer *problem = &exchange->problem;
+	long status = 0;
+	curl_off_t retry_after = 0;
+
+	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200 || (exchange->success && exchange->begun))
+		return true;
+	if (status == 416 && exchange->offset > 0)
+		return start_over(exchange, failure);
+	answer_judge(server, exchange->path, status,
+	    problem->data != NULL ? buffer_bytes(problem) : "", buffer_size(problem), failure);
+	curl_easy_getinfo(self->handle, CURLINFO_RETRY_AFTER, &retry_after);
+	failure->retry_after = (long)retry_after;
+	return false;
+}
+
+static bool
+try_once(struct https *self, struct exchange *exchange, struct failure *failure)
+{
+	const char *server = self->config->servers[self->server];
+	char text[CURL_ERROR_SIZE] = "";
+
+	CURLcode code = perform(self, server, exchange, text);
+	if (exchange->failure.kind != FAILURE_NONE) {
+		*failure = exchange->failure;
+		return false;
+	}
 	if (code != CURLE_OK)
 		return trust_judge(self->trust, server, code, text, failure);
-	return judge_status(self->handle, server, path, attempt->body, failure);
+	return judge_status(self, server, exchange, failure) &&
+	       (exchange->sink == NULL || exchange->sink->end(exchange->sink->arg, failure));
 }
 
 static void
@@ -120,15 +236,19 @@ wait_for(long milliseconds)
 		;
 }
 
-bool
-https_get(
-    struct https *self, const char *path, size_t max, struct buffer *body, struct failure *failure)
+/* Tries until it is done or not worth another try. */
+static bool
+run(struct https *self, const struct exchange *order, struct failure *failure)
 {
 	for (unsigned tries = 1;; tries++) {
-		struct attempt attempt = {.body = body, .max = max};
-		if (try_once(self, path, &attempt, failure))
+		struct exchange exchange = *order;
+		exchange.handle = self->handle;
+		bool done = try_once(self, &exchange, failure);
+		buffer_fini(&exchange.problem);
+		if (done)
 			return true;
-		buffer_fini(body);
+		if (order->body != NULL)
+			buffer_fini(order->body);
 		if (!retry_is_due(failure, tries, self->config->tries))
 			return false;
 		long pause = retry_pause(failure, tries);
@@ -136,4 +256,18 @@ https_get(
 		wait_for(pause);
 		self->server = (self->server + 1) % self->config->server_count;
 	}
+}
+
+bool
+https_get(
+    struct https *self, const char *path, size_t max, struct buffer *body, struct failure *failure)
+{
+	return run(self, &(struct exchange){.path = path, .size = max, .body = body}, failure);
+}
+
+bool
+https_download(struct https *self, const char *path, uint64_t size, const struct https_sink *sink,
+    struct failure *failure)
+{
+	return run(self, &(struct exchange){.path = path, .size = size, .sink = sink}, failure);
 }

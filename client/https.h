@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../policy/buffer.h"
 #include "config.h"
@@ -25,5 +26,26 @@ void https_free(struct https *self);
  * BODY empty, unless the server answered 200 and the answer was whole. */
 bool https_get(
     struct https *self, const char *path, size_t max, struct buffer *body, struct failure *failure);
+
+/* The two ends of a larger download; ARG is the caller's own. */
+struct https_sink {
+	void *arg;
+
+	/* Before each try: which byte to begin with, which is how many are there already. When it
+	 * is not 0, ETAG is set to the strong ETag that came with them. */
+	uint64_t (*resume)(void *arg, const char **etag);
+
+	/* When the first bytes of an answer come: they begin at OFFSET, which is 0 or what resume()
+	 * said; ETAG is the answer's strong one or NULL. */
+	bool (*begin)(void *arg, uint64_t offset, const char *etag, struct failure *failure);
+	bool (*take)(void *arg, const char *bytes, size_t len, struct failure *failure);
+
+	/* After an answer that was whole; a failure that passes is tried again. */
+	bool (*end)(void *arg, struct failure *failure);
+};
+
+/* Gets PATH, SIZE bytes, into SINK. An answer that is cut is resumed by Range and If-Range. */
+bool https_download(struct https *self, const char *path, uint64_t size,
+    const struct https_sink *sink, struct failure *failure);
 
 #endif

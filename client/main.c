@@ -13,6 +13,7 @@
 #include "catalogue_command.h"
 #include "config.h"
 #include "failure.h"
+#include "fetch.h"
 #include "https.h"
 #include "licence.h"
 #include "report.h"
@@ -23,7 +24,8 @@
 struct options {
 	const char *config;
 	bool json;
-	const char *argument; /* what stands behind the command */
+	const char *argument, *second; /* what stands behind the command */
+	const char *to;
 	const char *product, *version, *expires, *sign, *key, *signer;
 };
 
@@ -31,6 +33,7 @@ static void
 print_usage(FILE *out)
 {
 	fputs("usage: spot [-c FILE] [-q | -v] [--json] list\n"
+	      "       spot [-c FILE] [-q | -v] [--json] fetch PRODUCT [VERSION] --to DIR\n"
 	      "       spot catalogue make DIR --product ID --version N --expires DATE\n"
 	      "               --sign CERT [--key KEY]\n"
 	      "       spot catalogue check DIR --signer CERT\n"
@@ -75,7 +78,8 @@ print_result(struct buffer *out, struct failure *failure)
 /* Runs ASK with the servers of the configuration. */
 static bool
 with_servers(const struct options *options,
-    bool (*ask)(const struct options *, struct https *, struct failure *), struct failure *failure)
+    bool (*ask)(const struct options *, const struct config *, struct https *, struct failure *),
+    struct failure *failure)
 {
 	struct https *https = NULL;
 	bool done = false;
@@ -84,15 +88,17 @@ with_servers(const struct options *options,
 	if (config != NULL)
 		https = https_new(config, failure);
 	if (https != NULL)
-		done = ask(options, https, failure);
+		done = ask(options, config, https, failure);
 	https_free(https);
 	config_free(config);
 	return done;
 }
 
 static bool
-list(const struct options *options, struct https *https, struct failure *failure)
+list(const struct options *options, const struct config *config, struct https *https,
+    struct failure *failure)
 {
+	(void)config;
 	struct buffer out = {0};
 	struct licence *licence = licence_get(https, failure);
 
@@ -107,6 +113,24 @@ static bool
 run_list(const struct options *options, struct failure *failure)
 {
 	return with_servers(options, list, failure);
+}
+
+static bool
+fetch(const struct options *options, const struct config *config, struct https *https,
+    struct failure *failure)
+{
+	const struct fetch_order order = {
+	    options->argument, options->second, options->to, config->release};
+
+	return fetch_product(&order, https, failure);
+}
+
+static bool
+run_fetch(const struct options *options, struct failure *failure)
+{
+	if (options->to == NULL)
+		return failure_set(failure, FAILURE_USAGE, "fetch needs --to");
+	return with_servers(options, fetch, failure);
 }
 
 static bool
@@ -130,17 +154,18 @@ run_catalogue_check(const struct options *options, struct failure *failure)
 	return catalogue_command_check(options->argument, options->signer, failure);
 }
 
-/* A command is one word or two; ARGUMENTS tells how many more there must be. */
+/* A command is one word or two; then come MIN to MAX arguments. */
 struct command {
 	const char *word, *second;
-	int arguments;
+	int min, max;
 	bool (*run)(const struct options *options, struct failure *failure);
 };
 
 static const struct command commands[] = {
-    {"list", NULL, 0, run_list},
-    {"catalogue", "make", 1, run_catalogue_make},
-    {"catalogue", "check", 1, run_catalogue_check},
+    {"list", NULL, 0, 0, run_list},
+    {"fetch", NULL, 1, 2, run_fetch},
+    {"catalogue", "make", 1, 1, run_catalogue_make},
+    {"catalogue", "check", 1, 1, run_catalogue_check},
 };
 
 /* The command that the COUNT words begin with; NULL when there is none. */
@@ -182,6 +207,7 @@ enum {
 	OPTION_SIGN,
 	OPTION_KEY,
 	OPTION_SIGNER,
+	OPTION_TO,
 };
 
 static const struct option long_options[] = {
@@ -194,6 +220,7 @@ static const struct option long_options[] = {
     {"expires", required_argument, NULL, OPTION_EXPIRES},
     {"sign", required_argument, NULL, OPTION_SIGN},
     {"key", required_argument, NULL, OPTION_KEY},
+    {"to", required_argument, NULL, OPTION_TO},
     {"signer", required_argument, NULL, OPTION_SIGNER},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -231,6 +258,9 @@ take_option(struct options *options, int option)
 	case OPTION_KEY:
 		options->key = optarg;
 		return true;
+	case OPTION_TO:
+		options->to = optarg;
+		return true;
 	case OPTION_SIGNER:
 		options->signer = optarg;
 		return true;
@@ -264,8 +294,10 @@ main(int argc, char **argv)
 	if (command == NULL)
 		return usage_error("no such command", argv[optind]);
 	int words = 1 + (command->second != NULL);
-	if (argc - optind - words != command->arguments)
+	int arguments = argc - optind - words;
+	if (arguments < command->min || arguments > command->max)
 		return usage_error("not as many arguments as it takes", argv[optind]);
-	options.argument = argv[optind + words];
+	options.argument = arguments > 0 ? argv[optind + words] : NULL;
+	options.second = arguments > 1 ? argv[optind + words + 1] : NULL;
 	return run(command, &options);
 }

@@ -1,0 +1,248 @@
+/*
+ * Fetching a version: licence, catalogue, files, and the catalogue put down.
+ *
+ * The hard part is a server that shows an old catalogue, or one of another product, correctly
+ * signed: the name is compared with what was asked for, and the version with the one that is in
+ * the folder.
+ */
+#include "fetch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "catalogue.h"
+#include "fetch_file.h"
+#include "file.h"
+#include "licence.h"
+#include "report.h"
+#include "signature.h"
+
+/* A catalogue with the bytes that were signed. */
+struct signed_catalogue {
+	struct buffer text, signature;
+	struct catalogue *catalogue;
+};
+
+static char *
+join(const char *a, const char *b)
+{
+	char *text = NULL;
+	if (asprintf(&text, "%s%s", a, b) < 0)
+		abort();
+	return text;
+}
+
+static void
+fini(struct signed_catalogue *self)
+{
+	buffer_fini(&self->text);
+	buffer_fini(&self->signature);
+	catalogue_free(self->catalogue);
+	self->catalogue = NULL;
+}
+
+/* The path of the product's folder on the server, which the caller frees. */
+static char *
+find_base(const struct fetch_order *order, struct https *https, struct failure *failure)
+{
+	char *base = NULL;
+	struct licence *licence = licence_get(https, failure);
+
+	if (licence == NULL)
+		return NULL;
+	for (size_t i = 0; i < licence->product_count && base == NULL; i++) {
+		const struct licence_product *product = &licence->products[i];
+		for (size_t j = 0; j < product->path_count && base == NULL; j++) {
+			const char *path = product->paths[j];
+			if (product->valid && strcmp(product->product, order->product) == 0 &&
+			    path[strlen(path) - 1] == '/')
+				base = buffer_strdup(path);
+		}
+	}
+	if (base == NULL)
+		failure_set(
+		    failure, FAILURE_REFUSED, "there is no licence for %s now", order->product);
+	licence_free(licence);
+	return base;
+}
+
+static bool
+check(struct signed_catalogue *self, const struct fetch_order *order, const char *name,
+    struct failure *failure)
+{
+	if (!signature_verify(&self->text, &self->signature, order->release, name, failure))
+		return false;
+	self->catalogue = catalogue_read(&self->text, name, failure);
+	if (self->catalogue == NULL)
+		return false;
+	return strcmp(self->catalogue->product, order->product) == 0 ||
+	       failure_set(failure, FAILURE_CATALOGUE, "%s is the catalogue of %s, not of %s", name,
+	           self->catalogue->product, order->product);
+}
+
+static bool
+get_catalogue(struct signed_catalogue *self, const struct fetch_order *order, const char *base,
+    struct https *https, struct failure *failure)
+{
+	char *version = order->version != NULL ? join(order->version, "/") : buffer_strdup("");
+	char *folder = join(base, version);
+	char *name = join(folder, CATALOGUE_NAME);
+	char *signature_name = join(folder, CATALOGUE_SIGNATURE_NAME);
+
+	bool done = https_get(https, name, CATALOGUE_MAX_BYTES, &self->text, failure) &&
+	            https_get(https, signature_name, CATALOGUE_SIGNATURE_MAX_BYTES,
+	                &self->signature, failure) &&
+	            check(self, order, name, failure) &&
+	            catalogue_is_current(self->catalogue, time(NULL), failure);
+	if (done && order->version != NULL && strcmp(order->version, self->catalogue->version) != 0)
+		done = failure_set(failure, FAILURE_CATALOGUE, "%s is the catalogue of version %s",
+		    name, self->catalogue->version);
+	free(signature_name);
+	free(name);
+	free(folder);
+	free(version);
+	return done;
+}
+
+/* True when NEW may follow OLD: never an older version, and of the same one only with the same
+ * files and no shorter life. Both are sorted. */
+static bool
+may_follow(const struct catalogue *old, const struct catalogue *new, struct failure *failure)
+{
+	int order = catalogue_compare_versions(new->version, old->version);
+
+	if (order < 0)
+		return failure_set(failure, FAILURE_CATALOGUE,
+		    "the server offers version %s of %s, and %s is here already", new->version,
+		    new->product, old->version);
+	if (order > 0)
+		return true;
+	bool same = old->file_count == new->file_count &&strcmp(new->expires, old->expires) >= 0;
+	for (size_t i = 0; i < new->file_count &&same; i++)
+		same = strcmp(old->files[i].path, new->files[i].path) == 0 &&
+		       strcmp(old->files[i].digest.sha256, new->files[i].digest.sha256) == 0;
+	return same || failure_set(failure, FAILURE_CATALOGUE,
+	                   "the server offers another catalogue of version %s than the one here",
+	                   new->version);
+}
+
+/* Compares with the catalogue in the folder, if there is one. Its signature was checked when it was
+ * put there; whoever can write to the folder needs no rollback. */
+static bool
+is_no_rollback(
+    const struct fetch_order *order, const struct catalogue *new, struct failure *failure)
+{
+	char *name = join(order->folder, "/" CATALOGUE_NAME);
+	struct buffer text = {0};
+	struct catalogue *old = NULL;
+	bool done = access(name, F_OK) != 0 && errno == ENOENT;
+
+	if (!done && file_read(name, CATALOGUE_MAX_BYTES, &text, failure))
+		old = catalogue_read(&text, name, failure);
+	if (old != NULL) {
+		done = strcmp(old->product, order->product) == 0 ||
+		       failure_set(failure, FAILURE_LOCAL, "%s holds %s, not %s", order->folder,
+		           old->product, order->product);
+		done = done && (order->version != NULL || may_follow(old, new, failure));
+	}
+	catalogue_free(old);
+	buffer_fini(&text);
+	free(name);
+	return done;
+}
+
+static bool
+fetch_files(int root, const char *base, const struct catalogue *catalogue, struct https *https,
+    struct failure *failure)
+{
+	size_t count = 0;
+	bool done = true;
+
+	unlinkat(root, CATALOGUE_PART_NAME, 0); /* of a process that was killed */
+	for (size_t i = 0; i < catalogue->file_count && done; i++) {
+		char *path = NULL;
+		bool loaded = false;
+		if (asprintf(&path, "%s%s/%s", base, catalogue->version, catalogue->files[i].path) <
+		    0)
+			abort();
+		done = fetch_file(root, &catalogue->files[i], path, https, &loaded, failure);
+		count += loaded;
+		free(path);
+	}
+	if (done)
+		report_note("%s %s: %zu files, of which %zu were downloaded", catalogue->product,
+		    catalogue->version, catalogue->file_count, count);
+	return done;
+}
+
+/* All files are there by now. A crash between the two leaves a pair that does not fit; the next
+ * fetch replaces it. */
+static bool
+put_catalogue(const struct fetch_order *order, const struct signed_catalogue *catalogue,
+    struct failure *failure)
+{
+	char *name = join(order->folder, "/" CATALOGUE_NAME);
+	char *signature_name = join(order->folder, "/" CATALOGUE_SIGNATURE_NAME);
+	bool done = file_write(signature_name, &catalogue->signature, failure) &&
+	            file_write(name, &catalogue->text, failure);
+
+	free(signature_name);
+	free(name);
+	return done;
+}
+
+static bool
+fetch_into(int root, const struct fetch_order *order, struct https *https, struct failure *failure)
+{
+	char *base = find_base(order, https, failure);
+	struct signed_catalogue catalogue = {0};
+	bool done = base != NULL && get_catalogue(&catalogue, order, base, https, failure) &&
+	            is_no_rollback(order, catalogue.catalogue, failure) &&
+	            fetch_files(root, base, catalogue.catalogue, https, failure) &&
+	            put_catalogue(order, &catalogue, failure);
+
+	fini(&catalogue);
+	free(base);
+	return done;
+}
+
+/* The folder, made when it is not there, and ours alone until it is closed. */
+static int
+open_root(const char *folder, struct failure *failure)
+{
+	int root = -1;
+
+	if (mkdir(folder, 0755) == 0 || errno == EEXIST)
+		root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0) {
+		failure_set(failure, FAILURE_LOCAL, "cannot open %s: %s", folder, strerror(errno));
+	} else if (flock(root, LOCK_EX | LOCK_NB) != 0) {
+		failure_set(failure, FAILURE_LOCAL, "another spot is at work in %s", folder);
+		close(root);
+		root = -1;
+	}
+	return root;
+}
+
+bool
+fetch_product(const struct fetch_order *order, struct https *https, struct failure *failure)
+{
+	if (order->release == NULL)
+		return failure_set(failure, FAILURE_CONFIGURATION,
+		    "the configuration names no `release` certificate to check catalogues with");
+	if (order->version != NULL && !catalogue_is_version(order->version))
+		return failure_set(failure, FAILURE_USAGE, "not a version: %s", order->version);
+	int root = open_root(order->folder, failure);
+	if (root < 0)
+		return false;
+	bool done = fetch_into(root, order, https, failure);
+	close(root);
+	return done;
+}
