@@ -29,12 +29,13 @@ INDEX_FORMAT = "mirrorgate-pki/1"
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*"
                        r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 HOST_NAME_MAX = 253
+USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "release": ExtendedKeyUsageOID.CODE_SIGNING}
 
 
 @dataclasses.dataclass
 class Authority:
     """A CA folder, open and locked. INDEX is {"format", "crl_number", "certificates": [entry]}; an
-    entry has base, role (server, customer, probe, observer), customer (or null), subject, names
+    entry has base, role (server, release, customer, probe, observer), customer (or null), subject, names
     (of a server), serial (32 hex digits), not_before, not_after, revoked_at and reason (or null),
     and replaced (true once it was renewed)."""
     folder: pathlib.Path
@@ -156,8 +157,7 @@ def authority_key_id(ca):
 
 def sign_leaf(ca, entry, public_key):
     """The certificate that ENTRY of the index records."""
-    usage = (ExtendedKeyUsageOID.SERVER_AUTH if entry["role"] == "server"
-             else ExtendedKeyUsageOID.CLIENT_AUTH)
+    usage = USAGES.get(entry["role"], ExtendedKeyUsageOID.CLIENT_AUTH)
     builder = (certificate_builder(parse_subject(entry["subject"]), ca.certificate.subject,
                                    public_key, int(entry["serial"], 16),
                                    time_of(entry["not_before"]), time_of(entry["not_after"]))

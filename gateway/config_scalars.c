@@ -169,8 +169,6 @@ static const struct {
 	const char *key;
 	size_t text;
 } unsupported[] = {
-    {"policy_signer", TEXT_OF(policy_signer)},
-    {"state_dir", TEXT_OF(state_dir)},
     {"admin_socket", TEXT_OF(admin_socket)},
 };
 

@@ -18,6 +18,8 @@
 #include "../policy/buffer.h"
 #include "../policy/policy_compile.h"
 #include "../policy/yaml_source.h"
+#include "policy_state.h"
+#include "tls_signature.h"
 #include "tls_tickets.h"
 
 /* Largest certificate, key or CRL file in bytes. A CRL of 100,000 certificates has 4 MiB. */
@@ -83,6 +85,53 @@ take_file(const char *path, struct problems *problems)
 free_bytes:
 	explicit_bzero(bytes, len);
 	free(bytes);
+	return fd;
+}
+
+/* True when BYTES, what the policy file held, are signed as CONFIG asks. */
+static bool
+is_signed(const struct config *config, const char *bytes, size_t len, struct problems *problems)
+{
+	struct tls_pem signer = {.name = config->policy_signer};
+	struct tls_pem signature = {0};
+	char *signer_bytes, *signature_bytes = NULL, *name = NULL, error[TLS_ERROR_MAX];
+	bool good = false;
+
+	if (asprintf(&name, "%s.p7s", config->policy) < 0)
+		abort();
+	signer_bytes = yaml_source_read_file(signer.name, PEM_FILE_MAX, &signer.len, problems);
+	if (signer_bytes != NULL)
+		signature_bytes =
+		    yaml_source_read_file(name, PEM_FILE_MAX, &signature.len, problems);
+	if (signature_bytes != NULL) {
+		signer.bytes = signer_bytes;
+		signature.name = name;
+		signature.bytes = signature_bytes;
+		good = tls_signature_verify(&signer, &signature, bytes, len, error);
+		if (!good)
+			problems_add(problems, config->policy, 0, "%s", error);
+	}
+	free(signature_bytes);
+	free(signer_bytes);
+	free(name);
+	return good;
+}
+
+/* The bytes whose signature was checked are those that are compiled: the file is read once. */
+static int
+take_policy(const struct config *config, struct problems *problems)
+{
+	size_t len;
+	char *bytes = yaml_source_read_file(config->policy, POLICY_FILE_MAX, &len, problems);
+	int fd = -1;
+
+	if (bytes == NULL)
+		return -1;
+	if (config->policy_signer == NULL || is_signed(config, bytes, len, problems))
+		fd = policy_compile_text(config->policy, bytes, len, time(NULL), problems);
+	free(bytes);
+	if (fd >= 0 && !seal(fd))
+		problems_add(problems, config->policy, 0, "cannot be sealed: %s", strerror(errno));
 	return fd;
 }
 
@@ -243,6 +292,35 @@ check_serial(const struct generation *self, const struct generation *previous,
 		    "serial %llu is in force with other content: raise it", after);
 }
 
+/* Digests the image, not the file: a policy is the same as YAML and compiled. False, with a problem
+ * added, when it cannot be mapped. */
+static bool
+state_of(const struct generation *self, const struct policy *policy, const struct config *config,
+    struct policy_state *state, struct problems *problems)
+{
+	struct mapped image;
+
+	if (!map_file(self->files[GENERATION_POLICY], &image)) {
+		problems_add(problems, config->policy, 0, "cannot be mapped: %s", strerror(errno));
+		return false;
+	}
+	state->serial = policy_serial(policy);
+	tls_digest_sha256_hex(image.bytes, image.len, state->digest);
+	unmap_file(&image);
+	return true;
+}
+
+/* The same as check_serial() against what was in force before a restart. */
+static void
+check_state(const struct generation *self, const struct policy *policy, const struct config *config,
+    struct problems *problems)
+{
+	struct policy_state state;
+
+	if (config->state_dir != NULL && state_of(self, policy, config, &state, problems))
+		policy_state_check(config->state_dir, config->policy, &state, problems);
+}
+
 /* A revocation list never goes back. */
 static void
 check_crl(struct tls_context *tls, const struct generation *previous, const struct config *config,
@@ -285,10 +363,12 @@ check(const struct generation *self, const struct generation *previous, const st
 	if (self->files[GENERATION_POLICY] < 0)
 		return;
 	struct policy *policy = policy_open(self->files[GENERATION_POLICY], config->policy, error);
-	if (policy == NULL)
+	if (policy == NULL) {
 		problems_add(problems, config->policy, 0, "%s", error);
-	else
+	} else {
 		check_serial(self, previous, policy, config, problems);
+		check_state(self, policy, config, problems);
+	}
 	policy_unref(policy);
 }
 
@@ -302,9 +382,7 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 	self->number = number;
 	for (int i = 0; i < GENERATION_FILES; i++)
 		self->files[i] = -1;
-	self->files[GENERATION_POLICY] = policy_compile(config->policy, time(NULL), problems);
-	if (self->files[GENERATION_POLICY] >= 0 && !seal(self->files[GENERATION_POLICY]))
-		problems_add(problems, config->policy, 0, "cannot be sealed: %s", strerror(errno));
+	self->files[GENERATION_POLICY] = take_policy(config, problems);
 	self->files[GENERATION_CERTIFICATE] = take_file(config->tls.certificate, problems);
 	self->files[GENERATION_KEY] = take_file(config->tls.key, problems);
 	self->files[GENERATION_CLIENT_CA] = take_file(config->tls.client_ca, problems);
@@ -316,6 +394,21 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 		return self;
 	generation_free(self);
 	return NULL;
+}
+
+bool
+generation_remember(
+    const struct generation *self, const struct config *config, struct problems *problems)
+{
+	struct policy_state state;
+
+	if (config->state_dir == NULL)
+		return true;
+	struct policy *policy = open_checked_policy(self, config);
+	bool good = state_of(self, policy, config, &state, problems) &&
+	            policy_state_write(config->state_dir, &state, problems);
+	policy_unref(policy);
+	return good;
 }
 
 void

@@ -31,10 +31,15 @@ struct generation {
 };
 
 /* Builds generation NUMBER from the files that CONFIG names and checks all of it, also against
- * the one in force (PREVIOUS, or NULL): its policy may not go back. NULL, with every problem in
+ * the one in force (PREVIOUS, or NULL) and what state_dir remembers: its policy may not go back.
+ * Writes no file. NULL, with every problem in
  * PROBLEMS, when anything is wrong. */
 struct generation *generation_build(const struct config *config, uint64_t number,
     const struct generation *previous, struct problems *problems);
+/* Makes state_dir, when there is one, remember the policy of SELF, which generation_build() made.
+ * To be called before SELF goes live; false, with a problem added, when it may not. */
+bool generation_remember(
+    const struct generation *self, const struct config *config, struct problems *problems);
 /* Says what the policy of NEW changes against that of OLD, both built by generation_build():
  * "serial 12 -> 13: customers +1 -0, ..." or "serial 12 unchanged". Takes time in proportion to
  * the policies' size, a third of a second for 100,000 customers. */

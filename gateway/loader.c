@@ -46,11 +46,25 @@ log_problems(struct problems *problems)
 		log_error("%s", problems_text(problems, i));
 }
 
+/* Builds a generation and, when it is to be REMEMBERED, writes down its serial. */
+static struct generation *
+build_generation(const struct config *config, const struct generation *current, bool remembered,
+    struct problems *problems)
+{
+	uint64_t number = current != NULL ? current->number + 1 : 1;
+	struct generation *next = generation_build(config, number, current, problems);
+
+	if (next == NULL || !remembered || generation_remember(next, config, problems))
+		return next;
+	generation_free(next);
+	return NULL;
+}
+
 struct generation *
-loader_build_first(const struct config *config)
+loader_build_first(const struct config *config, bool remembered)
 {
 	struct problems *problems = problems_new();
-	struct generation *generation = generation_build(config, 1, NULL, problems);
+	struct generation *generation = build_generation(config, NULL, remembered, problems);
 
 	log_set_patience(LOG_PATIENCE);
 	log_problems(problems);
@@ -67,7 +81,7 @@ static struct generation *
 build(const struct config *config, const struct generation *current)
 {
 	struct problems *problems = problems_new();
-	struct generation *next = generation_build(config, current->number + 1, current, problems);
+	struct generation *next = build_generation(config, current, true, problems);
 
 	log_problems(problems);
 	if (next == NULL)

@@ -12,8 +12,9 @@
 
 #include "generation.h"
 
-/* Builds the first generation, in this process; NULL after logging every problem. */
-struct generation *loader_build_first(const struct config *config);
+/* Builds the first generation, in this process, and makes state_dir remember it when REMEMBERED;
+ * NULL after logging every problem. */
+struct generation *loader_build_first(const struct config *config, bool remembered);
 
 struct loader;
 

@@ -458,7 +458,7 @@ set_up(struct supervisor *self, const struct config *config)
 	if (!sandbox_find_user(config->user, &self->user))
 		return false;
 	sandbox_raise_file_limit();
-	self->generation = loader_build_first(config);
+	self->generation = loader_build_first(config, true);
 	if (self->generation == NULL)
 		return false;
 	self->access_log = open_access_log(config);
@@ -528,7 +528,7 @@ int
 supervisor_check(const struct config *config)
 {
 	struct sandbox_user user;
-	struct generation *generation = loader_build_first(config);
+	struct generation *generation = loader_build_first(config, false);
 	bool good = sandbox_find_user(config->user, &user) && generation != NULL;
 
 	generation_free(generation);

@@ -116,7 +116,7 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	              "    - https://store:443\n"
 	              "timeouts:\n"
 	              "  idle: 0s\n"
-	              "state_dir: /var/lib/x\n",
+	              "admin_socket: a.sock\n",
 	    false,
 	    "2: `listen[0].address` must be a numeric address such as 0.0.0.0 or [::]\n"
 	    "3: `listen[0].port` must be 443; any other port needs --unsafe-any-port\n"
@@ -131,7 +131,7 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	    "11: `store.servers[0]` must be http://: the gateway speaks plain HTTP to the store, "
 	    "over a path that you trust (loopback, a Unix socket or a private network)\n"
 	    "13: `timeouts.idle` must be a duration with its unit from 1ms to 1d, not \"0s\"\n"
-	    "14: `state_dir` is not supported by this release; remove it\n");
+	    "14: `admin_socket` is not supported by this release; remove it\n");
 }
 
 static void
@@ -148,10 +148,6 @@ static void
 test_keys_of_later_releases_are_refused_not_ignored(void **state)
 {
 	(void)state;
-	sample_refuse_added("policy_signer: release.crt",
-	    "`policy_signer` is not supported by this release; remove it");
-	sample_refuse_added("state_dir: /var/lib/mirrorgate",
-	    "`state_dir` is not supported by this release; remove it");
 	sample_refuse_added("admin_socket: admin.sock",
 	    "`admin_socket` is not supported by this release; remove it");
 }

@@ -1,0 +1,128 @@
+/*
+ * The file `policy-serial`. The hard part is failing closed: a file that is there but cannot be
+ * read, or says anything else than what is written here, is never taken for a first start.
+ */
+#include "policy_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../policy/policy_value.h"
+#include "../policy/yaml_source.h"
+
+enum { STATE_TEXT_MAX = 256, STATE_PATH_MAX = 4096 };
+
+static const char state_file[] = "policy-serial", new_file[] = "policy-serial.new";
+
+static void
+print(const struct policy_state *state, char text[STATE_TEXT_MAX])
+{
+	(void)snprintf(
+	    text, STATE_TEXT_MAX, "serial %" PRIu64 "\nsha256 %s\n", state->serial, state->digest);
+}
+
+/* Believes only a text that printing gives back. */
+static bool
+parse(const char *text, size_t len, struct policy_state *state)
+{
+	char serial[POLICY_VALUE_SIZE_SIZE] = "", again[STATE_TEXT_MAX];
+
+	if (sscanf(text, "serial %20[0-9]\nsha256 %64[0-9a-f]\n", serial, state->digest) != 2 ||
+	    !policy_value_number(serial, UINT64_MAX, &state->serial) ||
+	    strlen(state->digest) != TLS_DIGEST_SHA256_HEX - 1)
+		return false;
+	print(state, again);
+	return strlen(again) == len && memcmp(again, text, len) == 0;
+}
+
+static int
+open_folder(const char *dir, struct problems *problems)
+{
+	int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (folder < 0)
+		problems_add(problems, dir, 0, "state_dir cannot be opened: %s", strerror(errno));
+	return folder;
+}
+
+/* True when STATE was filled; false without a problem added: nothing is remembered. */
+static bool
+read_state(const char *dir, const char *path, struct policy_state *state, struct problems *problems)
+{
+	int folder = open_folder(dir, problems);
+	if (folder < 0)
+		return false;
+	bool missing =
+	    faccessat(folder, state_file, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+	close(folder);
+	if (missing)
+		return false;
+	size_t len;
+	char *text = yaml_source_read_file(path, STATE_TEXT_MAX - 1, &len, problems);
+	if (text == NULL)
+		return false;
+	bool good = parse(text, len, state);
+	if (!good)
+		problems_add(problems, path, 0,
+		    "is damaged: find out which policy serial was the last, then remove it");
+	free(text);
+	return good;
+}
+
+void
+policy_state_check(const char *dir, const char *file, const struct policy_state *current,
+    struct problems *problems)
+{
+	struct policy_state last;
+	char path[STATE_PATH_MAX];
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, state_file);
+	if (!read_state(dir, path, &last, problems))
+		return;
+	if (current->serial < last.serial)
+		problems_add(problems, file, 0,
+		    "serial %" PRIu64 " is lower than %" PRIu64
+		    ", which %s remembers: raise it, or remove that file to go back",
+		    current->serial, last.serial, path);
+	else if (current->serial == last.serial && strcmp(current->digest, last.digest) != 0)
+		problems_add(problems, file, 0,
+		    "serial %" PRIu64 " had other content, as %s remembers: raise it",
+		    current->serial, path);
+}
+
+static bool
+write_synced(int folder, const struct policy_state *state)
+{
+	char text[STATE_TEXT_MAX];
+
+	print(state, text);
+	/* A run that was killed may have left one. */
+	if (unlinkat(folder, new_file, 0) != 0 && errno != ENOENT)
+		return false;
+	int fd =
+	    openat(folder, new_file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	bool good = write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
+	return close(fd) == 0 && good;
+}
+
+bool
+policy_state_write(const char *dir, const struct policy_state *current, struct problems *problems)
+{
+	int folder = open_folder(dir, problems);
+	if (folder < 0)
+		return false;
+	bool good = write_synced(folder, current) &&
+	            renameat(folder, new_file, folder, state_file) == 0 && fsync(folder) == 0;
+	if (!good)
+		problems_add(problems, dir, 0, "the policy's serial cannot be remembered there: %s",
+		    strerror(errno));
+	close(folder);
+	return good;
+}
