@@ -263,10 +263,11 @@ read_head(struct exchange *self)
 		no_answer(self);
 		return;
 	}
+	/* The timer goes on: a head that comes in drips is not progress. */
 	buffer_commit(&self->in, (size_t)n);
-	restart_timer(self);
 	if (!parse_head(self))
 		return;
+	restart_timer(self);
 	if (self->request.method == METHOD_PUT && self->sent < buffer_size(&self->out)) {
 		fail(self, PROBLEM_STORE_BAD_RESPONSE, "an answer before the upload was sent");
 		return;

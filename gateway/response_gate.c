@@ -100,6 +100,24 @@ check_content_range(
 	           : "Content-Range is not the range that was asked for";
 }
 
+/* What a 416 says of the artifact (RFC 9110, 15.5.17): its length, or nothing. */
+static const char *
+check_unsatisfied_range(const struct http_head *head)
+{
+	static const char unit[] = "bytes */";
+	size_t ranges, len = sizeof unit - 1;
+	unsigned long long total;
+	const struct http_field *range = http_message_find(head, "Content-Range", &ranges);
+
+	if (ranges == 0)
+		return NULL;
+	struct http_span value = range->value;
+	if (ranges > 1 || value.len < len || memcmp(value.bytes, unit, len) != 0 ||
+	    !http_span_number((struct http_span){value.bytes + len, value.len - len}, &total))
+		return "Content-Range of a 416 is malformed";
+	return NULL;
+}
+
 static const char *
 check_status(const struct http_head *head, const struct request *request, struct response *response)
 {
@@ -112,6 +130,8 @@ check_status(const struct http_head *head, const struct request *request, struct
 	if ((response->status == 206 || response->status == 416) &&
 	    request->range.form == RANGE_NONE)
 		return "an answer to a range that was not asked for";
+	if (response->status == 416)
+		return check_unsatisfied_range(head);
 	if (response->status != 206)
 		return NULL;
 	size_t ranges;
@@ -147,6 +167,26 @@ collect_passed(const struct http_head *head, struct response *response)
 	return NULL;
 }
 
+/* A connection option takes the field of its name out of the message (RFC 9110, 7.6.1), so it may
+ * not name one that the client is to see. */
+static const char *
+check_connection(const struct http_head *head, struct response *response)
+{
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct http_span options = head->fields[i].value;
+		if (!http_span_is_nocase(head->fields[i].name, "Connection"))
+			continue;
+		if (http_span_lists(options, "close"))
+			response->keeps_alive = false;
+		if (http_span_lists(options, "Content-Length"))
+			return "Connection names a field that passes";
+		for (size_t j = 0; j < sizeof passed_names / sizeof *passed_names; j++)
+			if (http_span_lists(options, passed_names[j]))
+				return "Connection names a field that passes";
+	}
+	return NULL;
+}
+
 const char *
 response_gate_check(
     const char *bytes, size_t len, const struct request *request, struct response *response)
@@ -173,10 +213,8 @@ response_gate_check(
 	if (defect == NULL)
 		defect = collect_passed(&head, response);
 	response->keeps_alive = minor == 1;
-	for (size_t i = 0; i < head.field_count; i++)
-		if (http_span_is_nocase(head.fields[i].name, "Connection") &&
-		    http_span_lists(head.fields[i].value, "close"))
-			response->keeps_alive = false;
+	if (defect == NULL)
+		defect = check_connection(&head, response);
 	return defect;
 }
 

@@ -217,6 +217,14 @@ test_304_and_ranges_must_have_been_asked_for(void **state)
 	assert_passes(
 	    &range, "HTTP/1.1 416 x\r\nContent-Length: 0\r\nContent-Range: bytes */3\r\n");
 	assert_refused(&get, "HTTP/1.1 416 x\r\nContent-Length: 0\r\n", "asked");
+	static const char *const malformed[] = {
+	    "bytes 0-4/3", "bytes */*", "items */3", "bytes */", "bytes */+3", "*/3"};
+	for (size_t i = 0; i < COUNT(malformed); i++) {
+		char text[200];
+		(void)snprintf(text, sizeof text,
+		    "HTTP/1.1 416 x\r\nContent-Length: 0\r\nContent-Range: %s\r\n", malformed[i]);
+		assert_refused(&range, text, "416");
+	}
 	assert_passes(&range, OK LENGTH);
 }
 
@@ -325,6 +333,8 @@ test_the_store_says_whether_its_connection_goes_on(void **state)
 	assert_true(response.keeps_alive);
 	assert_passes(&get, OK LENGTH "Connection: CLOSE\r\n");
 	assert_false(response.keeps_alive);
+	assert_refused(&get, OK LENGTH "Connection: etag\r\n", "names");
+	assert_refused(&get, OK LENGTH "Connection: x, Content-Length\r\n", "names");
 	assert_passes(&get, OK LENGTH "Connection: x\r\nConnection: keep-alive, close\r\n");
 	assert_false(response.keeps_alive);
 	assert_passes(&get, "HTTP/1.0 200 OK\r\n" LENGTH "Connection: keep-alive\r\n");

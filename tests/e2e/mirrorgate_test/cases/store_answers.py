@@ -35,6 +35,13 @@ def close(connection):
     connection.shutdown(socket.SHUT_WR)
 
 
+def drip(connection):
+    """A byte now and then, for longer than any gateway should wait."""
+    for _ in range(20):
+        time.sleep(0.3)
+        connection.sendall(b"x")
+
+
 def reset(connection):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
@@ -159,6 +166,7 @@ ENDS = table(
     ("reset-in-the-body", LONG, reset, CUT),
     ("silent", "", keep, LATE),
     ("silent-in-the-head", "HTTP/1.1 200 OK\r\nConte", keep, LATE),
+    ("head-in-drips", "HTTP/1.1 200 OK\r\nX-A: ", drip, LATE),
     ("silent-in-the-body", LONG, keep, CUT),
     ("no-length-and-reset", "HTTP/1.1 200 OK\r\n\r\n" + "x" * 1000, reset, BAD),
     ("chunked-and-close", CHUNKED + "4\r\ngood\r\n", close, BAD),
@@ -312,6 +320,9 @@ RANGES = table(
      RANGE),
     ("multipart", "HTTP/1.1 206 P\r\nContent-Type: multipart/byteranges; boundary=x\r\n"
      "Content-Length: 4\r\n\r\npart", keep, BAD, RANGE),
+    *((f"unsatisfiable-{name}", part(value, "416 No") + "evil", keep, BAD, RANGE)
+      for name, value in (("part", "bytes 0-3/9"), ("unknown", "bytes */*"),
+                          ("other-unit", "items */9"), ("sign", "bytes */+9"))),
     ("304-not-asked", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", keep, BAD),
     house=True,
 )  # fmt: skip
@@ -319,6 +330,9 @@ RANGES = table(
 HOP_BY_HOP = table(
     "store hop-by-hop",
     ("named-by-connection", field("Connection: X-Evil, keep-alive\r\nX-Evil: evil"), keep, 200),
+    ("etag-named-by-connection", field('Connection: ETag\r\nETag: "evil"'), keep, BAD),
+    ("type-named-by-connection", field("Connection: x, content-type\r\nContent-Type: a/evil"),
+     keep, BAD),
     ("keep-alive", field("Keep-Alive: evil=5"), keep, 200),
     ("proxy-authenticate", field("Proxy-Authenticate: evil"), keep, 200, {"house": True}),
     ("proxy-connection", field("Proxy-Connection: evil"), keep, 200),
