@@ -55,6 +55,7 @@ run(struct connection *self)
 {
 	if (self->running)
 		return;
+	connection_reauthorise(self);
 	self->running = true;
 	self->answers = 0;
 	while (step(self) && self->answers < ANSWERS_PER_TURN)
@@ -195,6 +196,7 @@ connection_start(const struct connection_options *options)
 	const struct config_listen *listen = options->listen;
 
 	self->services = options->services;
+	self->generation = self->services->generation;
 	self->ended = options->ended;
 	self->arg = options->arg;
 	self->fd = options->fd;
@@ -268,7 +270,8 @@ connection_check_dates(struct connection *self, time_t now)
 {
 	enum close_reason reason;
 
-	if (!is_let_in(self))
+	/* One that waits to be judged by a new generation is looked at then. */
+	if (!is_let_in(self) || self->generation != self->services->generation)
 		return;
 	/* A reload may have brought a CA that runs longer: then the second half says so. */
 	if (now >= self->certificate_ends &&
@@ -283,22 +286,30 @@ connection_check_dates(struct connection *self, time_t now)
 	connection_close(self, reason);
 }
 
-bool
+static void
+cut(struct connection *self, enum close_reason reason)
+{
+	self->services->review.cut++;
+	services_count(self->services, METRIC_REAUTHORISED_CUT, 1);
+	connection_close_now(self, reason);
+}
+
+void
 connection_reauthorise(struct connection *self)
 {
-	bool cut = true;
+	struct services *services = self->services;
 
-	if (!is_let_in(self))
-		return false;
+	if (self->generation == services->generation || self->state == CONN_CLOSED)
+		return;
+	self->generation = services->generation;
 	connection_enter(self);
-	if (tls_stream_verify_again(self->tls, self->services->tls) != NULL)
-		connection_close_now(self, CLOSE_REVOKED);
+	if (!is_let_in(self)) /* the end of its handshake judges it */
+		services->review.kept++;
+	else if (tls_stream_verify_again(self->tls, services->tls) != NULL)
+		cut(self, CLOSE_REVOKED);
 	else if (!still_allowed(self))
-		connection_close_now(self, CLOSE_WITHDRAWN);
+		cut(self, CLOSE_WITHDRAWN);
 	else
-		cut = false;
-	if (cut)
-		services_count(self->services, METRIC_REAUTHORISED_CUT, 1);
+		services->review.kept++;
 	connection_leave(self);
-	return cut;
 }

@@ -45,8 +45,11 @@ void connection_close(struct connection *self, enum close_reason reason);
 void connection_drain(struct connection *self);
 
 /* A new generation is in force: verifies the certificate again and decides the running transfer
- * again. Returns true when the connection was cut. */
-bool connection_reauthorise(struct connection *self);
+ * again, once for each generation, and counts itself in services->review. Verifying 10,000
+ * certificates takes the better part of a second, so the worker calls this in pieces. A connection
+ * on which something happens before its turn comes does it itself first: no request is decided by
+ * a generation that the connection was not judged by. */
+void connection_reauthorise(struct connection *self);
 
 /* To be called about once a second: cuts the connection when its certificate has run out at NOW, or
  * the licence of its running transfer has. */

@@ -70,6 +70,7 @@ struct connection {
 	char address_text[INET6_ADDRSTRLEN + 8];
 	struct quota_key address_key, customer_key;
 	bool address_counted, customer_counted, handshake_counted;
+	uint64_t generation; /* that it was judged by last */
 	struct policy_caller caller;
 	struct transaction_peer peer;
 	time_t certificate_ends;

@@ -32,6 +32,7 @@ struct listener {
 	size_t acceptor_count, connection_count;
 	struct connection *connections;  /* first of the list */
 	struct connection *next_visited; /* listener_each() goes on here */
+	struct connection *next_walked;  /* and listener_walk_next() here */
 	ev_timer pause;
 	void (*on_empty)(void *arg);
 	void *on_empty_arg;
@@ -71,6 +72,8 @@ on_connection_ended(void *arg, struct connection *connection)
 
 	if (self->next_visited == connection)
 		self->next_visited = links->next;
+	if (self->next_walked == connection)
+		self->next_walked = links->next;
 	if (links->previous != NULL)
 		connection_links(links->previous)->next = links->next;
 	else
@@ -224,6 +227,23 @@ listener_each(
 		fn(connection, arg);
 		connection = self->next_visited;
 	}
+}
+
+/* New connections are put before the first, so no walk meets them. */
+void
+listener_walk(struct listener *self)
+{
+	self->next_walked = self->connections;
+}
+
+struct connection *
+listener_walk_next(struct listener *self)
+{
+	struct connection *connection = self->next_walked;
+
+	if (connection != NULL)
+		self->next_walked = connection_links(connection)->next;
+	return connection;
 }
 
 void

@@ -28,4 +28,10 @@ void listener_each(
 /* Calls FN whenever the last connection has ended. */
 void listener_on_empty(struct listener *self, void (*fn)(void *arg), void *arg);
 
+/* Begins a walk over the connections that are open now, in place of one before; it may go on over
+ * many turns of the loop. */
+void listener_walk(struct listener *self);
+/* The next connection of the walk, which may be ended; NULL when there is none left. */
+struct connection *listener_walk_next(struct listener *self);
+
 #endif

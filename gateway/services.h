@@ -20,6 +20,11 @@ struct access_log;
 struct ev_loop;
 struct upstream;
 
+/* What became of the connections when the generation in force was adopted. */
+struct review {
+	uint32_t kept, cut;
+};
+
 struct services {
 	struct ev_loop *loop;
 	const struct config *config;
@@ -32,6 +37,7 @@ struct services {
 	struct upstream *upstream;
 
 	uint64_t generation;
+	struct review review; /* connections count themselves */
 	struct policy *policy;
 	struct tls_context *tls;
 

@@ -1,6 +1,8 @@
 /*
  * A worker. The hard part is a change of generation: the pointers are swapped, then every
- * connection is judged by the new ones, before another event is looked at.
+ * connection is judged by the new ones. To verify one certificate takes 75 microseconds, 10,000
+ * take the better part of a second, so this is done in pieces, a piece in each turn of the loop;
+ * a connection on which something happens before its turn judges itself first.
  */
 #include "worker.h"
 
@@ -23,6 +25,9 @@
  * taken all the others can still adopt it. */
 enum { RESERVE = GENERATION_FILES + 1 };
 
+/* Seconds that the judging of connections may hold up everything else in a turn of the loop. */
+static const ev_tstamp review_piece = 0.02;
+
 struct worker {
 	const struct worker_options *options;
 	int reserve[RESERVE];
@@ -30,7 +35,8 @@ struct worker {
 	struct listener *listener;
 	ev_io channel;
 	ev_timer drain_timer;
-	ev_timer dates; /* certificates and licences end while connections go on */
+	ev_timer review; /* connections wait to be judged by a new generation */
+	ev_timer dates;  /* certificates and licences end while connections go on */
 	int status;
 };
 
@@ -68,42 +74,60 @@ on_second(struct ev_loop *loop, ev_timer *timer, int events)
 	listener_each(self->listener, check_dates, &now);
 }
 
-struct review {
-	uint32_t kept, cut;
-};
-
+/* Tells the supervisor that the generation in force is adopted, or with ERROR that another is not.
+ */
 static void
-review_connection(struct connection *connection, void *arg)
+answer(struct worker *self, uint64_t generation, const char *error)
 {
-	struct review *review = arg;
+	const struct review *review = &self->services.review;
+	struct channel_message message = {.type = CHANNEL_ADOPTED,
+	    .generation = generation,
+	    .kept = review->kept,
+	    .cut = review->cut};
 
-	if (connection_reauthorise(connection))
-		review->cut++;
-	else
-		review->kept++;
+	(void)snprintf(message.text, sizeof message.text, "%s", error);
+	if (!channel_send(self->options->channel, &message))
+		log_error("cannot answer the supervisor: %s", strerror(errno));
+}
+
+/* Once in each turn of the loop until every connection has been judged. */
+static void
+on_review(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *self = timer->data;
+	ev_tstamp until = ev_time() + review_piece;
+	struct connection *connection;
+
+	(void)events;
+	while ((connection = listener_walk_next(self->listener)) != NULL) {
+		connection_reauthorise(connection);
+		if (ev_time() < until)
+			continue;
+		ev_timer_start(loop, timer);
+		return;
+	}
+	answer(self, self->services.generation, "");
 }
 
 static void
 adopt_message(struct worker *self, const struct channel_message *message)
 {
 	struct generation generation = {.number = message->generation};
-	struct channel_message answer = {
-	    .type = CHANNEL_ADOPTED, .generation = message->generation};
-	struct review review = {0, 0};
 	char error[TLS_ERROR_MAX] = "";
 
 	for (int i = 0; i < GENERATION_FILES; i++)
 		generation.files[i] = message->fds[i];
-	if (adopt(self, &generation, error))
-		listener_each(self->listener, review_connection, &review);
+	bool adopted = adopt(self, &generation, error);
 	for (int i = 0; i < GENERATION_FILES; i++)
 		if (generation.files[i] >= 0)
 			close(generation.files[i]);
-	answer.kept = review.kept;
-	answer.cut = review.cut;
-	(void)snprintf(answer.text, sizeof answer.text, "%s", error);
-	if (!channel_send(self->options->channel, &answer))
-		log_error("cannot answer the supervisor: %s", strerror(errno));
+	if (!adopted) {
+		answer(self, message->generation, error);
+		return;
+	}
+	self->services.review = (struct review){0, 0};
+	listener_walk(self->listener);
+	on_review(self->services.loop, &self->review, 0);
 }
 
 static void
@@ -271,6 +295,8 @@ set_up(struct worker *self)
 	ev_io_init(&self->channel, on_channel, options->channel, EV_READ);
 	self->channel.data = self;
 	ev_io_start(services->loop, &self->channel);
+	ev_timer_init(&self->review, on_review, 0., 0.);
+	self->review.data = self;
 	ev_timer_init(&self->dates, on_second, 1., 1.);
 	self->dates.data = self;
 	ev_timer_start(services->loop, &self->dates);
