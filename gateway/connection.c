@@ -303,11 +303,10 @@ connection_reauthorise(struct connection *self)
 		return;
 	self->generation = services->generation;
 	connection_enter(self);
-	if (!is_let_in(self)) /* the end of its handshake judges it */
-		services->review.kept++;
-	else if (tls_stream_verify_again(self->tls, services->tls) != NULL)
+	bool judged = is_let_in(self); /* if not, the end of its handshake will */
+	if (judged && tls_stream_verify_again(self->tls, services->tls) != NULL)
 		cut(self, CLOSE_REVOKED);
-	else if (!still_allowed(self))
+	else if (judged && !still_allowed(self))
 		cut(self, CLOSE_WITHDRAWN);
 	else
 		services->review.kept++;

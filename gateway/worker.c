@@ -99,6 +99,7 @@ on_review(struct ev_loop *loop, ev_timer *timer, int events)
 	struct connection *connection;
 
 	(void)events;
+	ev_timer_stop(loop, timer); /* a newer generation may have come in between */
 	while ((connection = listener_walk_next(self->listener)) != NULL) {
 		connection_reauthorise(connection);
 		if (ev_time() < until)
