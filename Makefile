@@ -21,7 +21,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-print-directory
 # Goals that install packages and call make again come one after the other.
-ifneq ($(filter demo run test asan coverage attack fuzz lint bench-policy,$(MAKECMDGOALS)),)
+ifneq ($(filter demo run test asan coverage attack fuzz lint bench-policy soak,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 .DELETE_ON_ERROR:
@@ -203,6 +203,13 @@ bench-policy: ## policies of up to a million customers: load time, memory, look-
 	@packaging/install-deps build demo test
 	@$(MAKE) all $(BENCH_PROGRAMS)
 	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/bench/policy --out $(BUILD)/bench-policy.md $(SIZES)
+
+.PHONY: soak
+SECONDS ?= 300
+soak: ## changes without end under load, SECONDS=300 of them; 1,000 SIGHUPs, memory, 10,000 connections
+	@packaging/install-deps build demo test
+	@$(MAKE) all
+	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/soak/run --seconds $(SECONDS)
 
 # ---- comparing ------------------------------------------------------------------------------
 

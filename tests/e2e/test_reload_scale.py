@@ -33,7 +33,7 @@ def licences(**changes):
 
 @pytest.fixture
 def gate(lab, world):
-    files = 2 * CONNECTIONS + 1000
+    files = CONNECTIONS + 2 * DOWNLOADS + 1000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert hard >= files, f"{CONNECTIONS} connections need a limit of {files} descriptors"
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, files), hard))
