@@ -1,10 +1,11 @@
 """spot fetch: complete and verified versions, and what lying servers cannot do to them."""
 
+import datetime
 import fcntl
+import glob
 import json
 import os
 import re
-import subprocess
 
 import pytest
 from mirrorgate_test import common, store
@@ -165,13 +166,19 @@ def test_a_catalogue_signed_by_another_certificate_is_refused(shop, tmp_path):
 
 def test_a_frozen_catalogue_expires(shop, release):
     """The clock of the client goes on; the server shows what it always showed."""
-    publish(shop.store.root, release, "10.3", FILES, expires="2027-01-01")
-    done = subprocess.run(
-        ["faketime", "2027-01-02 12:00:00", PROGRAM, "catalogue", "check",
-         shop.store.root / BASE / "10.3", "--signer", release],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 10 and "has expired" in done.stderr
+    today = datetime.datetime.now(datetime.timezone.utc)
+    until = (today + datetime.timedelta(days=1)).strftime("%Y-%m-%d")
+    publish(shop.store.root, release, "10.3", FILES, expires=until)
+    fetched(shop)
+    [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    later = {
+        "LD_PRELOAD": library,
+        "FAKETIME": "+2d",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
+    }
+    text = shop.fails(10, "fetch", "step-core", "--to", shop.to, environment=later)
+    assert "has expired" in text
 
 
 def test_a_folder_of_another_product_is_left_alone(shop, release):
