@@ -54,6 +54,7 @@ answer_judge(const char *server, const char *path, long status, const char *body
 	failure_set(failure, kind_of(status, reason), "%s answers %ld to %s%s", server, status,
 	    path, explanation);
 	failure->passes = does_pass(status);
+	failure->status = status;
 	json_decref(problem);
 	return false;
 }

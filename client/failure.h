@@ -36,6 +36,7 @@ struct failure {
 	enum failure_kind kind;
 	bool passes;      /* the same request may succeed later: it is worth another try */
 	long retry_after; /* seconds the server asked us to wait; 0 when it did not say */
+	long status;      /* of an answer that is no success; 0 when there was none */
 	char text[FAILURE_TEXT_MAX];
 };
 

@@ -32,7 +32,8 @@ struct exchange {
 	const char *path;
 	uint64_t size; /* exactly, with a sink; at most, with a body */
 	struct buffer *body;
-	const struct https_sink *sink; /* instead of a body */
+	const struct https_sink *sink;     /* instead of a body */
+	const struct https_upload *upload; /* what is put; NULL for a GET */
 	CURL *handle;
 	uint64_t offset;        /* of the first byte asked for */
 	bool begun;             /* something of the content has come */
@@ -83,6 +84,13 @@ strong_etag(CURL *handle)
 	return etag != NULL && etag[0] == '"' ? etag : NULL;
 }
 
+/* What a server answers when it did all that was asked for. */
+static long
+whole_status(const struct exchange *self)
+{
+	return self->upload != NULL ? 201 : 200;
+}
+
 /* A 206 must be what was asked for, to the byte (RFC 9110, 15.3.7). */
 static bool
 begin_part(struct exchange *self)
@@ -105,7 +113,7 @@ begin(struct exchange *self)
 
 	self->begun = true;
 	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
-	self->success = status == 200 || (status == 206 && self->sink != NULL);
+	self->success = status == whole_status(self) || (status == 206 && self->sink != NULL);
 	if (!self->success || self->sink == NULL)
 		return true;
 	if (status == 206 && !begin_part(self))
@@ -155,6 +163,26 @@ set_range(struct exchange *self)
 	return fields;
 }
 
+/* libcurl would wait for a 100 before a large content: the answer is the same without. */
+static struct curl_slist *
+set_upload(struct exchange *self)
+{
+	const char *const lines[] = {
+	    "Content-Type: application/json", self->upload->digest, "Expect:"};
+	struct curl_slist *fields = NULL;
+
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		fields = curl_slist_append(fields, lines[i]);
+		if (fields == NULL)
+			abort();
+	}
+	curl_easy_setopt(self->handle, CURLOPT_CUSTOMREQUEST, "PUT");
+	curl_easy_setopt(self->handle, CURLOPT_POSTFIELDSIZE, (long)self->upload->len);
+	curl_easy_setopt(self->handle, CURLOPT_POSTFIELDS, self->upload->bytes);
+	curl_easy_setopt(self->handle, CURLOPT_HTTPHEADER, fields);
+	return fields;
+}
+
 static CURLcode
 perform(struct https *self, const char *server, struct exchange *exchange, char *text)
 {
@@ -170,9 +198,12 @@ perform(struct https *self, const char *server, struct exchange *exchange, char 
 	curl_easy_setopt(self->handle, CURLOPT_ERRORBUFFER, text);
 	curl_easy_setopt(self->handle, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(self->handle, CURLOPT_WRITEDATA, exchange);
-	struct curl_slist *fields = set_range(exchange);
-	report_detail(
-	    exchange->offset > 0 ? "GET %s from byte %" PRIu64 : "GET %s", url, exchange->offset);
+	struct curl_slist *fields =
+	    exchange->upload != NULL ? set_upload(exchange) : set_range(exchange);
+	if (exchange->offset > 0)
+		report_detail("GET %s from byte %" PRIu64, url, exchange->offset);
+	else
+		report_detail("%s %s", exchange->upload != NULL ? "PUT" : "GET", url);
 	CURLcode code = curl_easy_perform(self->handle);
 	curl_slist_free_all(fields);
 	free(url);
@@ -199,7 +230,7 @@ judge_status(struct https *self, const char *server, const struct exchange *exch
 	curl_off_t retry_after = 0;
 
 	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200 || (exchange->success && exchange->begun))
+	if (status == whole_status(exchange) || (exchange->success && exchange->begun))
 		return true;
 	if (status == 416 && exchange->offset > 0)
 		return start_over(exchange, failure);
@@ -270,4 +301,12 @@ https_download(struct https *self, const char *path, uint64_t size, const struct
     struct failure *failure)
 {
 	return run(self, &(struct exchange){.path = path, .size = size, .sink = sink}, failure);
+}
+
+bool
+https_put(struct https *self, const char *path, const struct https_upload *upload, size_t max,
+    struct buffer *body, struct failure *failure)
+{
+	return run(self,
+	    &(struct exchange){.path = path, .size = max, .body = body, .upload = upload}, failure);
 }

@@ -48,4 +48,17 @@ struct https_sink {
 bool https_download(struct https *self, const char *path, uint64_t size,
     const struct https_sink *sink, struct failure *failure);
 
+/* JSON that is put; DIGEST is a whole header field, "Content-Digest: sha-256=:...:". */
+struct https_upload {
+	const char *bytes;
+	size_t len;
+	const char *digest;
+};
+
+/* Puts UPLOAD at PATH, which must be safe to do twice: a try whose answer was lost is repeated. The
+ * answer, at most MAX bytes, comes into BODY, which is empty. Returns false, with FAILURE filled
+ * and BODY empty, unless the server answered 201 and the answer was whole. */
+bool https_put(struct https *self, const char *path, const struct https_upload *upload, size_t max,
+    struct buffer *body, struct failure *failure);
+
 #endif
