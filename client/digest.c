@@ -3,6 +3,7 @@
 #include "digest.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,10 @@
 
 #include "../policy/buffer.h"
 
-enum { PIECE = 128 * 1024 };
+enum {
+	PIECE = 128 * 1024,
+	SHA256_BYTES = 32,
+};
 
 struct digest_run {
 	EVP_MD_CTX *sha1, *sha256;
@@ -96,4 +100,15 @@ digest_of_file(int fd, struct digest *digest)
 	free(piece);
 	errno = saved;
 	return n == 0;
+}
+
+void
+digest_base64(const char *sha256, char text[DIGEST_BASE64_SIZE])
+{
+	unsigned char bytes[SHA256_BYTES];
+	size_t len = 0;
+
+	must(OPENSSL_hexstr2buf_ex(bytes, sizeof bytes, &len, sha256, '\0'));
+	must(len == sizeof bytes);
+	EVP_EncodeBlock((unsigned char *)text, bytes, (int)len);
 }

@@ -9,6 +9,7 @@
 enum {
 	DIGEST_SHA1_SIZE = 41,   /* hexadecimal digits and NUL */
 	DIGEST_SHA256_SIZE = 65, /* the same */
+	DIGEST_BASE64_SIZE = 45, /* a SHA-256 in Base64, padded, and NUL */
 };
 
 /* What identifies a file. SHA-256 decides; SHA-1 is there for catalogues of older tools. */
@@ -28,5 +29,8 @@ void digest_run_free(struct digest_run *self);
 
 /* Reads FD from where it is to its end; false, with errno set, when it cannot be read. */
 bool digest_of_file(int fd, struct digest *digest);
+
+/* The Base64 of the SHA-256 that is given in hexadecimal digits. */
+void digest_base64(const char *sha256, char text[DIGEST_BASE64_SIZE]);
 
 #endif

@@ -22,7 +22,8 @@
 	X(FAILURE_REFUSED, 7, "refused")                 \
 	X(FAILURE_NOT_FOUND, 8, "not-found")             \
 	X(FAILURE_ANSWER, 9, "bad-answer")               \
-	X(FAILURE_CATALOGUE, 10, "bad-catalogue")
+	X(FAILURE_CATALOGUE, 10, "bad-catalogue")        \
+	X(FAILURE_SNAPSHOT, 11, "bad-snapshot")
 
 enum failure_kind {
 #define FAILURE_ENUM(kind, code, word) kind = code,

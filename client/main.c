@@ -17,6 +17,7 @@
 #include "https.h"
 #include "licence.h"
 #include "report.h"
+#include "snapshot_command.h"
 
 #define DEFAULT_CONFIG "/etc/spot/spot.yaml"
 
@@ -26,6 +27,8 @@ struct options {
 	bool json;
 	const char *argument, *second; /* what stands behind the command */
 	const char *to;
+	const char *from;
+	bool dry_run, send, pending;
 	const char *product, *version, *expires, *sign, *key, *signer;
 };
 
@@ -34,6 +37,8 @@ print_usage(FILE *out)
 {
 	fputs("usage: spot [-c FILE] [-q | -v] [--json] list\n"
 	      "       spot [-c FILE] [-q | -v] [--json] fetch PRODUCT [VERSION] --to DIR\n"
+	      "       spot [-c FILE] [-q | -v] [--json] snapshot SYSTEM --from FILE [--dry-run]\n"
+	      "       spot [-c FILE] [-q | -v] [--json] snapshot --send | --pending\n"
 	      "       spot catalogue make DIR --product ID --version N --expires DATE\n"
 	      "               --sign CERT [--key KEY]\n"
 	      "       spot catalogue check DIR --signer CERT\n"
@@ -134,6 +139,47 @@ run_fetch(const struct options *options, struct failure *failure)
 }
 
 static bool
+run_snapshot_on(const struct options *options, const struct snapshot_order *order,
+    struct buffer *out, struct failure *failure)
+{
+	struct config *config = load_config(options, failure);
+	bool done = config != NULL;
+
+	if (done && options->pending)
+		done = snapshot_command_pending(config, options->json, out, failure);
+	else if (done)
+		done = snapshot_command_send(config, order, out, failure);
+	config_free(config);
+	if (done && !options->pending && !options->json)
+		buffer_fini(out);
+	return done;
+}
+
+static bool
+run_snapshot(const struct options *options, struct failure *failure)
+{
+	const struct snapshot_order order = {options->argument, options->from};
+	struct buffer out = {0};
+	bool done = false;
+
+	if ((order.system != NULL) + options->send + options->pending != 1)
+		return failure_set(failure, FAILURE_USAGE,
+		    "snapshot needs the name of a system, --send or --pending");
+	if ((order.system != NULL) != (order.from != NULL) ||
+	    (options->dry_run && order.system == NULL))
+		return failure_set(failure, FAILURE_USAGE,
+		    "snapshot needs --from with the name of a system, and only there");
+	if (options->dry_run)
+		done = snapshot_command_show(&order, &out, failure);
+	else
+		done = run_snapshot_on(options, &order, &out, failure);
+	if (done && out.data != NULL)
+		return print_result(&out, failure);
+	buffer_fini(&out);
+	return done;
+}
+
+static bool
 run_catalogue_make(const struct options *options, struct failure *failure)
 {
 	const struct catalogue_order order = {options->argument, options->product, options->version,
@@ -164,6 +210,7 @@ struct command {
 static const struct command commands[] = {
     {"list", NULL, 0, 0, run_list},
     {"fetch", NULL, 1, 2, run_fetch},
+    {"snapshot", NULL, 0, 1, run_snapshot},
     {"catalogue", "make", 1, 1, run_catalogue_make},
     {"catalogue", "check", 1, 1, run_catalogue_check},
 };
@@ -208,6 +255,10 @@ enum {
 	OPTION_KEY,
 	OPTION_SIGNER,
 	OPTION_TO,
+	OPTION_FROM,
+	OPTION_DRY_RUN,
+	OPTION_SEND,
+	OPTION_PENDING,
 };
 
 static const struct option long_options[] = {
@@ -221,6 +272,10 @@ static const struct option long_options[] = {
     {"sign", required_argument, NULL, OPTION_SIGN},
     {"key", required_argument, NULL, OPTION_KEY},
     {"to", required_argument, NULL, OPTION_TO},
+    {"from", required_argument, NULL, OPTION_FROM},
+    {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+    {"send", no_argument, NULL, OPTION_SEND},
+    {"pending", no_argument, NULL, OPTION_PENDING},
     {"signer", required_argument, NULL, OPTION_SIGNER},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -260,6 +315,18 @@ take_option(struct options *options, int option)
 		return true;
 	case OPTION_TO:
 		options->to = optarg;
+		return true;
+	case OPTION_FROM:
+		options->from = optarg;
+		return true;
+	case OPTION_DRY_RUN:
+		options->dry_run = true;
+		return true;
+	case OPTION_SEND:
+		options->send = true;
+		return true;
+	case OPTION_PENDING:
+		options->pending = true;
 		return true;
 	case OPTION_SIGNER:
 		options->signer = optarg;

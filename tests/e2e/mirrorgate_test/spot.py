@@ -42,6 +42,7 @@ class Spot:
             "key": str(identity.key),
             "ca": str(world.authority.certificate),
             "pins": [pin(ca / "server.crt"), SPARE_PIN],
+            "state": str(self.folder / "state"),
             **keys,
         }
         self.write({key: value for key, value in data.items() if value is not None})

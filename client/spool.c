@@ -1,0 +1,388 @@
+/*
+ * The spool. The hard part is that any step may be the last one of this process: each leaves the
+ * folders so that the next process goes on, and what it finds half-done is done again.
+ *
+ * The folder outgoing/ is locked, shared, while a file is put there, so that what a killed process
+ * left of one can be told from what another one is just writing.
+ */
+#include "spool.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "inventory.h"
+#include "report.h"
+
+enum {
+	TIME_LEN = 26, /* "20261124T144329.123456789Z" */
+	SHA256_LEN = DIGEST_SHA256_SIZE - 1,
+	TEMP_SUFFIX_LEN = 7, /* ".XXXXXX", which file_write() appends */
+	REASON_MAX = 4096,
+};
+
+#define SUFFIX ".json"
+
+struct spool {
+	char *outgoing, *receipts, *refused; /* names of folders */
+	int folder;                          /* outgoing/ */
+	int lock;
+};
+
+static char *
+join(const char *a, const char *b, const char *c)
+{
+	char *text = NULL;
+	if (asprintf(&text, "%s%s%s", a, b, c) < 0)
+		abort();
+	return text;
+}
+
+static bool
+fail(struct failure *failure, const char *doing, const char *name)
+{
+	return failure_set(
+	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, name, strerror(errno));
+}
+
+static void
+digest_of(const struct buffer *text, struct digest *digest)
+{
+	struct digest_run *run = digest_run_new();
+
+	digest_run_add(run, buffer_bytes(text), buffer_size(text));
+	digest_run_finish(run, digest);
+	digest_run_free(run);
+}
+
+/* ---- the folders --------------------------------------------------------------------------- */
+
+static bool
+make_folder(const char *name, struct failure *failure)
+{
+	return mkdir(name, 0755) == 0 || errno == EEXIST || fail(failure, "make", name);
+}
+
+/* What was just made survives a crash, too. */
+static bool
+sync_folder(const char *name, struct failure *failure)
+{
+	int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done = fd >= 0 && fsync(fd) == 0;
+
+	if (!done)
+		fail(failure, "sync", name);
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static bool
+open_folders(struct spool *self, const char *state, struct failure *failure)
+{
+	char *lock = join(state, "/lock", "");
+	bool done = false;
+
+	if (make_folder(state, failure) && make_folder(self->outgoing, failure) &&
+	    make_folder(self->receipts, failure) && make_folder(self->refused, failure) &&
+	    sync_folder(state, failure)) {
+		self->folder = open(self->outgoing, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		self->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+		done = (self->folder >= 0 || fail(failure, "open", self->outgoing)) &&
+		       (self->lock >= 0 || fail(failure, "open", lock));
+	}
+	free(lock);
+	return done;
+}
+
+struct spool *
+spool_open(const char *state, struct failure *failure)
+{
+	struct spool *self = buffer_alloc(sizeof *self);
+
+	*self = (struct spool){
+	    .outgoing = join(state, "/outgoing", ""),
+	    .receipts = join(state, "/receipts", ""),
+	    .refused = join(state, "/refused", ""),
+	    .folder = -1,
+	    .lock = -1,
+	};
+	if (open_folders(self, state, failure))
+		return self;
+	spool_close(self);
+	return NULL;
+}
+
+void
+spool_close(struct spool *self)
+{
+	if (self == NULL)
+		return;
+	if (self->folder >= 0)
+		close(self->folder);
+	if (self->lock >= 0)
+		close(self->lock);
+	free(self->outgoing);
+	free(self->receipts);
+	free(self->refused);
+	free(self);
+}
+
+bool
+spool_lock(struct spool *self, struct failure *failure)
+{
+	if (flock(self->lock, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	report_detail("another spot is sending snapshots: waiting for its end");
+	while (flock(self->lock, LOCK_EX) != 0) {
+		if (errno != EINTR)
+			return fail(failure, "lock the spool above", self->outgoing);
+	}
+	return true;
+}
+
+/* ---- what waits ------------------------------------------------------------------------------ */
+
+static bool
+is_sha256(const char *text)
+{
+	return strspn(text, "0123456789abcdef") == SHA256_LEN;
+}
+
+/* Reads TIME-SYSTEM-SHA256.json; false for anything else. */
+static bool
+read_entry(const char *file, struct spool_entry *entry)
+{
+	const size_t fixed = TIME_LEN + 1 + 1 + SHA256_LEN + sizeof SUFFIX - 1;
+	size_t len = strlen(file);
+
+	if (len <= fixed || len - fixed >= SPOOL_SYSTEM_SIZE || file[TIME_LEN] != '-')
+		return false;
+	const char *system = file + TIME_LEN + 1, *sha256 = system + (len - fixed) + 1;
+	if (!isdigit((unsigned char)file[0]) || sha256[-1] != '-' || !is_sha256(sha256) ||
+	    strcmp(sha256 + SHA256_LEN, SUFFIX) != 0)
+		return false;
+	snprintf(entry->system, sizeof entry->system, "%.*s", (int)(len - fixed), system);
+	snprintf(entry->sha256, sizeof entry->sha256, "%.*s", SHA256_LEN, sha256);
+	return inventory_is_name(entry->system);
+}
+
+/* True for what file_write() left of an entry. */
+static bool
+is_leftover(const char *file)
+{
+	struct spool_entry entry;
+	size_t len = strlen(file);
+
+	if (len <= TEMP_SUFFIX_LEN || file[len - TEMP_SUFFIX_LEN] != '.')
+		return false;
+	char *name = buffer_copy(file, len - TEMP_SUFFIX_LEN);
+	bool is_one = read_entry(name, &entry);
+	free(name);
+	return is_one;
+}
+
+static void
+take_name(struct spool *self, const char *file, bool alone, struct spool_list *list)
+{
+	struct spool_entry entry = {0};
+
+	if (!read_entry(file, &entry)) {
+		if (alone && is_leftover(file))
+			unlinkat(self->folder, file, 0);
+		return;
+	}
+	entry.file = buffer_strdup(file);
+	list->entries = realloc(list->entries, (list->count + 1) * sizeof *list->entries);
+	if (list->entries == NULL)
+		abort();
+	list->entries[list->count++] = entry;
+}
+
+bool
+spool_list(struct spool *self, struct spool_list *list, struct failure *failure)
+{
+	struct dirent **files = NULL;
+	bool alone = flock(self->folder, LOCK_EX | LOCK_NB) == 0;
+	int count = scandir(self->outgoing, &files, NULL, alphasort);
+
+	*list = (struct spool_list){0};
+	for (int i = 0; i < count; i++) {
+		take_name(self, files[i]->d_name, alone, list);
+		free(files[i]);
+	}
+	free(files);
+	flock(self->folder, LOCK_UN);
+	return count >= 0 || fail(failure, "read", self->outgoing);
+}
+
+void
+spool_list_fini(struct spool_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->entries[i].file);
+	free(list->entries);
+	*list = (struct spool_list){0};
+}
+
+/* ---- into it --------------------------------------------------------------------------------- */
+
+/* Names sort by time. Two that are made at once may come in any order. */
+static char *
+entry_name(const char *system, const char *sha256)
+{
+	struct timespec now;
+	struct tm tm;
+	char seconds[32], *name = NULL;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(seconds, sizeof seconds, "%Y%m%dT%H%M%S", &tm);
+	if (asprintf(&name, "%s.%09ldZ-%s-%s" SUFFIX, seconds, now.tv_nsec, system, sha256) < 0)
+		abort();
+	return name;
+}
+
+/* The file of the latest entry of SYSTEM, when it has SHA256; NULL otherwise. */
+static char *
+find_same(const struct spool_list *list, const char *system, const char *sha256)
+{
+	for (size_t i = list->count; i-- > 0;) {
+		const struct spool_entry *entry = &list->entries[i];
+		if (strcmp(entry->system, system) == 0)
+			return strcmp(entry->sha256, sha256) == 0 ? buffer_strdup(entry->file)
+			                                          : NULL;
+	}
+	return NULL;
+}
+
+static char *
+write_entry(struct spool *self, const char *system, const char *sha256, const struct buffer *text,
+    struct failure *failure)
+{
+	char *file = entry_name(system, sha256);
+	char *name = join(self->outgoing, "/", file);
+
+	if (flock(self->folder, LOCK_SH) != 0) {
+		fail(failure, "lock", self->outgoing);
+		free(file);
+		file = NULL;
+	} else if (!file_write(name, text, failure)) {
+		free(file);
+		file = NULL;
+	}
+	flock(self->folder, LOCK_UN);
+	free(name);
+	return file;
+}
+
+char *
+spool_add(
+    struct spool *self, const char *system, const struct buffer *text, struct failure *failure)
+{
+	struct spool_list list = {0};
+	struct digest digest;
+
+	if (!spool_list(self, &list, failure))
+		return NULL;
+	digest_of(text, &digest);
+	char *file = find_same(&list, system, digest.sha256);
+	spool_list_fini(&list);
+	return file != NULL ? file : write_entry(self, system, digest.sha256, text, failure);
+}
+
+/* ---- out of it ------------------------------------------------------------------------------- */
+
+bool
+spool_read(const struct spool *self, const struct spool_entry *entry, struct buffer *text,
+    struct failure *failure)
+{
+	char *name = join(self->outgoing, "/", entry->file);
+	struct digest digest;
+	bool done = file_read(name, INVENTORY_MAX_BYTES, text, failure);
+
+	if (done) {
+		digest_of(text, &digest);
+		done = strcmp(digest.sha256, entry->sha256) == 0 ||
+		       failure_set(
+		           failure, FAILURE_SNAPSHOT, "%s is not what was written there", name);
+	}
+	if (!done)
+		buffer_fini(text);
+	free(name);
+	return done;
+}
+
+char *
+spool_receipt_name(const struct spool *self, const struct spool_entry *entry)
+{
+	char *name = NULL;
+	if (asprintf(&name, "%s/%s-%s" SUFFIX, self->receipts, entry->system, entry->sha256) < 0)
+		abort();
+	return name;
+}
+
+bool
+spool_keep_receipt(struct spool *self, const struct spool_entry *entry,
+    const struct buffer *receipt, struct failure *failure)
+{
+	char *name = spool_receipt_name(self, entry);
+	bool done = file_write(name, receipt, failure) &&
+	            ((unlinkat(self->folder, entry->file, 0) == 0 && fsync(self->folder) == 0) ||
+	                fail(failure, "remove", entry->file));
+
+	free(name);
+	return done;
+}
+
+bool
+spool_refuse(struct spool *self, const struct spool_entry *entry, const char *reason,
+    struct failure *failure)
+{
+	char *from = join(self->outgoing, "/", entry->file);
+	char *to = join(self->refused, "/", entry->file);
+	char *name = join(to, ".reason", "");
+	struct buffer text = {0};
+
+	buffer_printf(&text, "%s\n", reason);
+	bool done = file_write(name, &text, failure) &&
+	            (rename(from, to) == 0 || fail(failure, "move away", from)) &&
+	            sync_folder(self->refused, failure) && sync_folder(self->outgoing, failure);
+	buffer_fini(&text);
+	free(name);
+	free(to);
+	free(from);
+	return done;
+}
+
+bool
+spool_was_taken(const struct spool *self, const char *file, struct failure *failure)
+{
+	char *refused = join(self->refused, "/", file);
+	char *name = join(refused, ".reason", "");
+	struct buffer text = {0};
+	bool taken = access(refused, F_OK) != 0 && errno == ENOENT;
+
+	if (!taken && file_read(name, REASON_MAX, &text, failure))
+		failure_set(failure, FAILURE_REFUSED, "the snapshot is put aside: %.*s",
+		    (int)buffer_size(&text), text.data != NULL ? buffer_bytes(&text) : "");
+	buffer_fini(&text);
+	free(name);
+	free(refused);
+	return taken;
+}
+
+const char *
+spool_outgoing(const struct spool *self)
+{
+	return self->outgoing;
+}
