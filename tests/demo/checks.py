@@ -87,6 +87,12 @@ class Checks:
              "422, nothing stored", self.snapshot_with_program),
             ("a zip file in place of a snapshot",
              "422, nothing stored", self.snapshot_zip),
+            ("acme's spot fetches a version of step-docs",
+             "signed, SHA-256 as in store", self.spot_fetch),
+            ("the same again",
+             "nothing downloaded", self.spot_fetch_again),
+            ("acme's spot sends a snapshot",
+             "as --dry-run shows it, receipt", self.spot_snapshot),
             ("acme opens a session and downloads",
              "200, SHA-256 as in store", self.session_before),
             ("SIGHUP withdraws acme's step-core licence",
@@ -232,6 +238,45 @@ class Checks:
             archive.writestr("snapshot.json", json.dumps(snapshot()))
             archive.write(pathlib.Path(__file__), "program.py")
         return self._upload_refused(file.getvalue())
+
+    # ---- the update client ----------------------------------------------------------------------
+
+    def _fetch(self):
+        """Fetches step-docs; spot's end, and which files the store was asked for."""
+        before = len(self._stage.store_requests())
+        done = self._stage.spot("fetch", "step-docs", "--to", self._stage.folder / "docs")
+        asked = [path for _, path in self._stage.store_requests()[before:]
+                 if path in (stages.MANUAL, stages.NOTES)]
+        return done, asked
+
+    def _fetched(self, path):
+        return self._stage.folder / "docs" / path.removeprefix(stages.DOCS + "2.0/")
+
+    def spot_fetch(self):
+        done, asked = self._fetch()
+        same = done.returncode == 0 and all(
+            hashlib.sha256(self._fetched(path).read_bytes()).hexdigest()
+            == self._stage.sha256(path) for path in (stages.MANUAL, stages.NOTES))
+        return Seen(same and len(asked) == 2,
+                    f"exit {done.returncode}, {len(asked)} files, {'same' if same else 'other'}",
+                    done.stderr)
+
+    def spot_fetch_again(self):
+        done, asked = self._fetch()
+        return Seen(done.returncode == 0 and not asked,
+                    f"exit {done.returncode}, {len(asked)} files", done.stderr)
+
+    def spot_snapshot(self):
+        file = self._stage.folder / "installed.txt"
+        file.write_text("step-docs 2.0\nstep-core 10.3.1\n")
+        shown = self._stage.spot("snapshot", "prod-2", "--from", file, "--dry-run").stdout.encode()
+        done = self._stage.spot("snapshot", "prod-2", "--from", file)
+        digest = hashlib.sha256(shown).hexdigest()
+        stored = self._stage.snapshots().get(f"/snapshots/acme/prod-2/{digest}.json")
+        kept = (self._stage.folder / "spot" / "receipts" / f"prod-2-{digest}.json").exists()
+        return Seen(done.returncode == 0 and stored == shown and kept,
+                    f"exit {done.returncode}, {'as shown' if stored == shown else 'other'}, "
+                    f"{'receipt' if kept else 'no receipt'}", done.stderr)
 
     # ---- a licence withdrawn in the middle of a session -----------------------------------------
 

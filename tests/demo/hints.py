@@ -15,6 +15,10 @@ def _curl(stage, who, path, *options):
     return _line("curl", *stage.credentials(who), *options, stage.url(path))
 
 
+def _spot(stage, *words):
+    return _line(stages.SPOT, "-c", stage.spot_file, *words)
+
+
 def text(stage):
     """The whole guide to STAGE, which runs. Leaves snapshot.json in the stage's folder."""
     upload = stage.folder / "snapshot.json"
@@ -38,6 +42,11 @@ def text(stage):
          _curl(stage, "acme", "/snapshots/prod-1", "--request", "PUT", "--header",
                "Content-Type: application/json", "--data-binary", f"@{upload}"),
          _line("find", stage.root / "snapshots", "-type", "f")),
+        ("The same with spot, the update client: a verified version, a snapshot and its receipt:",
+         _spot(stage, "list"),
+         _spot(stage, "fetch", "step-docs", "--to", stage.folder / "docs"),
+         _spot(stage, "snapshot", "prod-1", "--from", upload, "--dry-run"),
+         _spot(stage, "snapshot", "prod-1", "--from", upload)),
         ("What acme has licensed, and the health check of a load balancer:",
          _curl(stage, "acme", "/licence"),
          _curl(stage, "probe", "/healthz")),

@@ -2,21 +2,27 @@
 store, the gateway, and their configuration. Nothing has a fixed port.
 """
 
+import base64
 import hashlib
 import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from processes import Problem, Program
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MIRRORGATE_BUILD", REPOSITORY / "build")).resolve()
 MIRRORGATE = BUILD / "mirrorgate"
 UPSTREAM_STUB = BUILD / "upstream-stub"
+SPOT = BUILD / "spot"
 PKI = REPOSITORY / "certs" / "pki"
 PKI_SECONDS = 60
+SPOT_SECONDS = 60
 
 HOST = "127.0.0.1"
 WORKERS = 2
@@ -28,7 +34,10 @@ IMAGE = "/artifacts/step-core/10.3/core.img"
 PATCH = "/artifacts/step-core/10.3/patch.zip"
 PLUS = "/artifacts/step-plus/7.1/plus.zip"
 GUIDE = "/artifacts/step-docs/guide.txt"
-SIZES = {PATCH: 32 << 20, PLUS: 3_000_000, GUIDE: 5_000}
+DOCS = "/artifacts/step-docs/"
+MANUAL = DOCS + "2.0/manual.pdf"
+NOTES = DOCS + "2.0/notes/changes.txt"
+SIZES = {PATCH: 32 << 20, PLUS: 3_000_000, GUIDE: 5_000, MANUAL: 16 << 20, NOTES: 700}
 IMAGE_BYTES = 1 << 30
 MARK_EVERY = 64 << 20
 MARK_BYTES = 4096
@@ -76,6 +85,21 @@ drain: {{announce: 3s, timeout: 10s}}
 log: {{access: access.log}}
 """
 
+SPOT_CONFIG = """\
+servers: ["https://{host}:{port}"]
+certificate: ca/acme.crt
+key: ca/acme.key
+ca: ca/ca.crt
+release: ca/release.crt
+pins: ["{pin}", "{spare}"]
+state: spot
+"""
+
+
+def pin(key):
+    """What spot.yaml says of a public key, given in DER."""
+    return "sha256//" + base64.b64encode(hashlib.sha256(key).digest()).decode()
+
 
 class Stage:
     def __init__(self, folder):
@@ -84,6 +108,7 @@ class Stage:
         self.root = folder / "store"
         self.policy_file = folder / "policy.yaml"
         self.config_file = folder / "mirrorgate.yaml"
+        self.spot_file = folder / "spot.yaml"
         self.request_log = folder / "store-requests.log"
         self.programs = []
         self.gateway = self.store = self.port = None
@@ -92,14 +117,16 @@ class Stage:
 
     def start(self):
         """Makes everything and returns when the gateway is ready for its first client."""
-        for program in (MIRRORGATE, UPSTREAM_STUB):
+        for program in (MIRRORGATE, UPSTREAM_STUB, SPOT):
             if not program.exists():
                 raise Problem(f"{program} is missing: run make first")
         self._certificates()
         self._artifacts()
+        self._catalogue()
         self.write_policy(1, [LICENCE_CORE, LICENCE_DOCS])
         self._start_store()
         self._start_gateway()
+        self._write_spot_config()
 
     def _certificates(self):
         self._pki("init", "--name", "Demo CA")
@@ -107,6 +134,7 @@ class Stage:
         self._pki("client", "--customer", "acme", "--subject", ACME)
         self._pki("client", "--customer", "globex", "--subject", GLOBEX)
         self._pki("client", "--probe", "--subject", PROBE)
+        self._pki("release")
 
     def _pki(self, command, *arguments):
         done = subprocess.run([PKI, command, self.ca, *arguments], capture_output=True, text=True,
@@ -122,6 +150,28 @@ class Stage:
             for offset in [*range(0, IMAGE_BYTES, MARK_EVERY), IMAGE_BYTES - MARK_BYTES]:
                 image.seek(offset)
                 image.write(random.randbytes(MARK_BYTES))
+
+    def _catalogue(self):
+        """Signs the version of step-docs, as its vendor would, and makes it the newest."""
+        folder = self.file(MANUAL).parent
+        done = self.spot("catalogue", "make", folder, "--product", "step-docs", "--version", "2.0",
+                         "--expires", "2999-12-31", "--sign", self.ca / "release.crt")
+        if done.returncode != 0:
+            raise Problem(done.stderr.strip())
+        for name in ("catalogue.json", "catalogue.json.p7s"):
+            shutil.copy(folder / name, folder.parent / name)
+
+    def _write_spot_config(self):
+        server = x509.load_pem_x509_certificate((self.ca / "server.crt").read_bytes())
+        key = server.public_key().public_bytes(serialization.Encoding.DER,
+                                               serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.spot_file.write_text(SPOT_CONFIG.format(host=HOST, port=self.port, pin=pin(key),
+                                                     spare=pin(b"a key kept elsewhere")))
+
+    def spot(self, *arguments):
+        """Runs spot as acme's installation to its end; what it printed is in the result."""
+        return subprocess.run([SPOT, "-c", self.spot_file, *arguments], capture_output=True,
+                              text=True, timeout=SPOT_SECONDS, check=False)
 
     def _create(self, path):
         file = self.file(path)
