@@ -284,11 +284,14 @@ def test_several_at_once_send_each_once(shop):
 
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(shop):
     chance = random.Random(5)
+    began = time.monotonic()
+    shop.run("snapshot", "prod-1", "--from", given(shop))
+    whole = time.monotonic() - began
     waiting = 0
-    for n in range(40):
+    for n in range(100):
         file = given(shop, f"step-core 10.{n}\n")
         process = subprocess.Popen([PROGRAM, "-q", "-c", shop.file, "snapshot", "prod-1", "--from", file])
-        time.sleep(chance.uniform(0, 0.03))
+        time.sleep(chance.uniform(0, whole))
         process.send_signal(signal.SIGKILL)
         process.wait(60)
         waiting += bool((shop.folder / "state" / "outgoing").exists() and folder(shop, "outgoing"))
