@@ -293,6 +293,8 @@ install: all ## install into DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(BUILD)/mirrorgate-policy $(DESTDIR)$(PREFIX)/bin/mirrorgate-policy
 	install -D -m 755 $(BUILD)/upstream-stub $(DESTDIR)$(PREFIX)/bin/upstream-stub
 	install -D -m 755 $(BUILD)/spot $(DESTDIR)$(PREFIX)/bin/spot
+	install -D -m 644 packaging/completion/spot.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/spot
 	install -D -m 755 certs/pki $(DESTDIR)$(PREFIX)/share/mirrorgate/certs/pki
 	install -m 644 $(wildcard certs/*.py) $(DESTDIR)$(PREFIX)/share/mirrorgate/certs
 	ln -sf ../share/mirrorgate/certs/pki $(DESTDIR)$(PREFIX)/bin/mirrorgate-pki
