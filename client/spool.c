@@ -31,6 +31,7 @@ enum {
 };
 
 #define SUFFIX ".json"
+#define REASON_SUFFIX ".reason"
 
 struct spool {
 	char *outgoing, *receipts, *refused; /* names of folders */
@@ -137,16 +138,45 @@ spool_close(struct spool *self)
 	free(self);
 }
 
+/* True for what file_write() leaves of a file of SUFFIX when it is killed. */
+static bool
+is_leftover_of(const char *file, const char *suffix)
+{
+	size_t len = strlen(file), tail = strlen(suffix) + TEMP_SUFFIX_LEN;
+
+	return len > tail && strncmp(file + len - tail, suffix, strlen(suffix)) == 0 &&
+	       file[len - TEMP_SUFFIX_LEN] == '.';
+}
+
+/* Only the holder of the lock writes into FOLDER: what is half-done there is a dead one's. */
+static void
+sweep(const char *folder, const char *suffix)
+{
+	struct dirent **files = NULL;
+	int count = scandir(folder, &files, NULL, alphasort);
+
+	for (int i = 0; i < count; i++) {
+		char *name = join(folder, "/", files[i]->d_name);
+		if (is_leftover_of(files[i]->d_name, suffix))
+			unlink(name);
+		free(name);
+		free(files[i]);
+	}
+	free(files);
+}
+
 bool
 spool_lock(struct spool *self, struct failure *failure)
 {
-	if (flock(self->lock, LOCK_EX | LOCK_NB) == 0)
-		return true;
-	report_detail("another spot is sending snapshots: waiting for its end");
-	while (flock(self->lock, LOCK_EX) != 0) {
-		if (errno != EINTR)
-			return fail(failure, "lock the spool above", self->outgoing);
+	if (flock(self->lock, LOCK_EX | LOCK_NB) != 0) {
+		report_detail("another spot is sending snapshots: waiting for its end");
+		while (flock(self->lock, LOCK_EX) != 0) {
+			if (errno != EINTR)
+				return fail(failure, "lock the spool above", self->outgoing);
+		}
 	}
+	sweep(self->receipts, SUFFIX);
+	sweep(self->refused, REASON_SUFFIX);
 	return true;
 }
 
@@ -176,28 +206,13 @@ read_entry(const char *file, struct spool_entry *entry)
 	return inventory_is_name(entry->system);
 }
 
-/* True for what file_write() left of an entry. */
-static bool
-is_leftover(const char *file)
-{
-	struct spool_entry entry;
-	size_t len = strlen(file);
-
-	if (len <= TEMP_SUFFIX_LEN || file[len - TEMP_SUFFIX_LEN] != '.')
-		return false;
-	char *name = buffer_copy(file, len - TEMP_SUFFIX_LEN);
-	bool is_one = read_entry(name, &entry);
-	free(name);
-	return is_one;
-}
-
 static void
 take_name(struct spool *self, const char *file, bool alone, struct spool_list *list)
 {
 	struct spool_entry entry = {0};
 
 	if (!read_entry(file, &entry)) {
-		if (alone && is_leftover(file))
+		if (alone && is_leftover_of(file, SUFFIX))
 			unlinkat(self->folder, file, 0);
 		return;
 	}
@@ -350,7 +365,7 @@ spool_refuse(struct spool *self, const struct spool_entry *entry, const char *re
 {
 	char *from = join(self->outgoing, "/", entry->file);
 	char *to = join(self->refused, "/", entry->file);
-	char *name = join(to, ".reason", "");
+	char *name = join(to, REASON_SUFFIX, "");
 	struct buffer text = {0};
 
 	buffer_printf(&text, "%s\n", reason);
@@ -368,7 +383,7 @@ bool
 spool_was_taken(const struct spool *self, const char *file, struct failure *failure)
 {
 	char *refused = join(self->refused, "/", file);
-	char *name = join(refused, ".reason", "");
+	char *name = join(refused, REASON_SUFFIX, "");
 	struct buffer text = {0};
 	bool taken = access(refused, F_OK) != 0 && errno == ENOENT;
 

@@ -305,3 +305,14 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(shop):
     receipts = {file.name[-69:-5] for file in folder(shop, "receipts")}
     assert begun and stored == receipts == begun
     assert folder(shop, "outgoing") == []
+
+
+def test_what_a_killed_process_left_half_written_is_swept(shop):
+    assert shop.run("snapshot", "prod-1", "--from", given(shop)).returncode == 0
+    (kept,) = folder(shop, "receipts")
+    state = shop.folder / "state"
+    waits = f"outgoing/20261124T144329.123456789Z-prod-1-{SHA256}.json.a1B2c3"
+    for name in (waits, f"receipts/{kept.name}.a1B2c3", "refused/x.json.reason.a1B2c3"):
+        (state / name).write_text("{")
+    assert shop.run("snapshot", "--send").returncode == 0
+    assert [folder(shop, name) for name in ("outgoing", "receipts", "refused")] == [[], [kept], []]
