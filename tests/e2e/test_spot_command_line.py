@@ -1,7 +1,9 @@
 """spot's options, its configuration, its exit codes, and what it makes of answers."""
 
 import json
+import re
 import socket
+from pathlib import Path
 
 import pytest
 from mirrorgate_test import common
@@ -242,6 +244,14 @@ def test_a_wrong_command_line_is_exit_code_2(arguments):
     done = common.run([PROGRAM, *arguments])
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"usage: spot " in done.stderr
+
+
+def test_the_manual_has_each_exit_code_with_its_word():
+    client = Path(__file__).resolve().parents[2] / "client"
+    table = re.findall(r'X\(FAILURE_\w+, (\d+), "([a-z-]+)"\)', (client / "failure.h").read_text())
+    manual = re.findall(r"^\.It (\d+) Pq ([a-z-]+)$", (client / "spot.1").read_text(), re.MULTILINE)
+    assert len(manual) > 10
+    assert [("0", "none"), *manual] == table
 
 
 def test_version_and_help():
