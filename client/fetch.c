@@ -1,9 +1,8 @@
 /*
  * Fetching a version: licence, catalogue, files, and the catalogue put down.
  *
- * The hard part is a server that shows an old catalogue, or one of another product, correctly
- * signed: the name is compared with what was asked for, and the version with the one that is in
- * the folder.
+ * The hard part is a server that shows an old catalogue, correctly signed: its version is compared
+ * with the one that is in the folder.
  */
 #include "fetch.h"
 
@@ -21,14 +20,8 @@
 #include "fetch_file.h"
 #include "file.h"
 #include "licence.h"
+#include "release.h"
 #include "report.h"
-#include "signature.h"
-
-/* A catalogue with the bytes that were signed. */
-struct signed_catalogue {
-	struct buffer text, signature;
-	struct catalogue *catalogue;
-};
 
 static char *
 join(const char *a, const char *b)
@@ -37,78 +30,6 @@ join(const char *a, const char *b)
 	if (asprintf(&text, "%s%s", a, b) < 0)
 		abort();
 	return text;
-}
-
-static void
-fini(struct signed_catalogue *self)
-{
-	buffer_fini(&self->text);
-	buffer_fini(&self->signature);
-	catalogue_free(self->catalogue);
-	self->catalogue = NULL;
-}
-
-/* The path of the product's folder on the server, which the caller frees. */
-static char *
-find_base(const struct fetch_order *order, struct https *https, struct failure *failure)
-{
-	char *base = NULL;
-	struct licence *licence = licence_get(https, failure);
-
-	if (licence == NULL)
-		return NULL;
-	for (size_t i = 0; i < licence->product_count && base == NULL; i++) {
-		const struct licence_product *product = &licence->products[i];
-		for (size_t j = 0; j < product->path_count && base == NULL; j++) {
-			const char *path = product->paths[j];
-			if (product->valid && strcmp(product->product, order->product) == 0 &&
-			    path[strlen(path) - 1] == '/')
-				base = buffer_strdup(path);
-		}
-	}
-	if (base == NULL)
-		failure_set(
-		    failure, FAILURE_REFUSED, "there is no licence for %s now", order->product);
-	licence_free(licence);
-	return base;
-}
-
-static bool
-check(struct signed_catalogue *self, const struct fetch_order *order, const char *name,
-    struct failure *failure)
-{
-	if (!signature_verify(&self->text, &self->signature, order->release, name, failure))
-		return false;
-	self->catalogue = catalogue_read(&self->text, name, failure);
-	if (self->catalogue == NULL)
-		return false;
-	return strcmp(self->catalogue->product, order->product) == 0 ||
-	       failure_set(failure, FAILURE_CATALOGUE, "%s is the catalogue of %s, not of %s", name,
-	           self->catalogue->product, order->product);
-}
-
-static bool
-get_catalogue(struct signed_catalogue *self, const struct fetch_order *order, const char *base,
-    struct https *https, struct failure *failure)
-{
-	char *version = order->version != NULL ? join(order->version, "/") : buffer_strdup("");
-	char *folder = join(base, version);
-	char *name = join(folder, CATALOGUE_NAME);
-	char *signature_name = join(folder, CATALOGUE_SIGNATURE_NAME);
-
-	bool done = https_get(https, name, CATALOGUE_MAX_BYTES, &self->text, failure) &&
-	            https_get(https, signature_name, CATALOGUE_SIGNATURE_MAX_BYTES,
-	                &self->signature, failure) &&
-	            check(self, order, name, failure) &&
-	            catalogue_is_current(self->catalogue, time(NULL), failure);
-	if (done && order->version != NULL && strcmp(order->version, self->catalogue->version) != 0)
-		done = failure_set(failure, FAILURE_CATALOGUE, "%s is the catalogue of version %s",
-		    name, self->catalogue->version);
-	free(signature_name);
-	free(name);
-	free(folder);
-	free(version);
-	return done;
 }
 
 /* True when NEW may follow OLD: never an older version, and of the same one only with the same
@@ -159,19 +80,17 @@ is_no_rollback(
 }
 
 static bool
-fetch_files(int root, const char *base, const struct catalogue *catalogue, struct https *https,
+fetch_files(int root, const char *base, const struct release *release, struct https *https,
     struct failure *failure)
 {
+	const struct catalogue *catalogue = release->catalogue;
 	size_t count = 0;
 	bool done = true;
 
 	unlinkat(root, CATALOGUE_PART_NAME, 0); /* of a process that was killed */
 	for (size_t i = 0; i < catalogue->file_count && done; i++) {
-		char *path = NULL;
+		char *path = release_path(release, base, &catalogue->files[i]);
 		bool loaded = false;
-		if (asprintf(&path, "%s%s/%s", base, catalogue->version, catalogue->files[i].path) <
-		    0)
-			abort();
 		done = fetch_file(root, &catalogue->files[i], path, https, &loaded, failure);
 		count += loaded;
 		free(path);
@@ -185,13 +104,13 @@ fetch_files(int root, const char *base, const struct catalogue *catalogue, struc
 /* All files are there by now. A crash between the two leaves a pair that does not fit; the next
  * fetch replaces it. */
 static bool
-put_catalogue(const struct fetch_order *order, const struct signed_catalogue *catalogue,
-    struct failure *failure)
+put_catalogue(
+    const struct fetch_order *order, const struct release *release, struct failure *failure)
 {
 	char *name = join(order->folder, "/" CATALOGUE_NAME);
 	char *signature_name = join(order->folder, "/" CATALOGUE_SIGNATURE_NAME);
-	bool done = file_write(signature_name, &catalogue->signature, failure) &&
-	            file_write(name, &catalogue->text, failure);
+	bool done = file_write(signature_name, &release->signature, failure) &&
+	            file_write(name, &release->text, failure);
 
 	free(signature_name);
 	free(name);
@@ -201,15 +120,20 @@ put_catalogue(const struct fetch_order *order, const struct signed_catalogue *ca
 static bool
 fetch_into(int root, const struct fetch_order *order, struct https *https, struct failure *failure)
 {
-	char *base = find_base(order, https, failure);
-	struct signed_catalogue catalogue = {0};
-	bool done = base != NULL && get_catalogue(&catalogue, order, base, https, failure) &&
-	            is_no_rollback(order, catalogue.catalogue, failure) &&
-	            fetch_files(root, base, catalogue.catalogue, https, failure) &&
-	            put_catalogue(order, &catalogue, failure);
+	const struct release_order wanted = {order->product, order->version, order->release};
+	struct release release = {0};
+	struct licence *licence = licence_get(https, failure);
+	const char *base = NULL;
 
-	fini(&catalogue);
-	free(base);
+	if (licence != NULL)
+		base = release_base(licence, order->product, failure);
+	bool done = base != NULL && release_get(&release, &wanted, base, https, failure) &&
+	            is_no_rollback(order, release.catalogue, failure) &&
+	            fetch_files(root, base, &release, https, failure) &&
+	            put_catalogue(order, &release, failure);
+
+	release_fini(&release);
+	licence_free(licence);
 	return done;
 }
 

@@ -240,6 +240,7 @@ class Liar:
 
     def __init__(self, lab, root, *answers):
         self.root, self.answers, self.heads = root, answers, []
+        self.first_signature = None  # sent once instead of the right one
         self.server = lab.server(self.script)
 
     def script(self, connection, _):
@@ -248,6 +249,9 @@ class Liar:
             path = head.split()[1].decode()
             if path == "/licence":
                 connection.sendall(answer("200 OK", json.dumps(LICENCE).encode()))
+            elif path.endswith(".p7s") and self.first_signature is not None:
+                connection.sendall(answer("200 OK", self.first_signature))
+                self.first_signature = None
             elif not path.endswith("core.zip"):
                 connection.sendall(answer("200 OK", (self.root / path[1:]).read_bytes()))
             else:
@@ -278,10 +282,11 @@ def rest(content, *, shift=0, etag='"one"'):
 def fetch_from_a_liar(lab, release):
     """Fetches from a Liar with ANSWERS; returns it, the finished process and what arrived."""
 
-    def run(*answers):
+    def run(*answers, first_signature=None):
         root = lab.new_folder("origin")
         publish(root, release, "10.3", FILES)
         liar = Liar(lab, root, *answers)
+        liar.first_signature = first_signature
         spot = lab.spot(liar.server, release=str(release), tries=3)
         done = spot.run("fetch", "step-core", "--to", spot.folder / "here")
         return liar, done, tree(spot.folder / "here")
@@ -292,6 +297,11 @@ def fetch_from_a_liar(lab, release):
 def test_the_liar_that_tells_the_truth_is_believed(lied):
     liar, done, files = lied(whole)
     assert (done.returncode, files, len(liar.heads)) == (0, FILES, 1), done.stderr
+
+
+def test_a_catalogue_that_is_being_replaced_is_asked_for_again(lied):
+    _, done, files = lied(whole, first_signature=b"of another catalogue")
+    assert (done.returncode, files) == (0, FILES), done.stderr
 
 
 def test_a_download_that_is_cut_goes_on_where_it_was(lied):

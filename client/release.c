@@ -1,0 +1,99 @@
+/*
+ * Getting a signed catalogue.
+ *
+ * The hard part is that catalogue and signature are two files, which a server may be replacing just
+ * now: a pair that does not fit is asked for once more before it is refused.
+ */
+#include "release.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "signature.h"
+
+const char *
+release_base(const struct licence *licence, const char *product, struct failure *failure)
+{
+	for (size_t i = 0; i < licence->product_count; i++) {
+		const struct licence_product *candidate = &licence->products[i];
+		for (size_t j = 0; j < candidate->path_count; j++) {
+			const char *path = candidate->paths[j];
+			if (candidate->valid && strcmp(candidate->product, product) == 0 &&
+			    path[strlen(path) - 1] == '/')
+				return path;
+		}
+	}
+	failure_set(failure, FAILURE_REFUSED, "there is no licence for %s now", product);
+	return NULL;
+}
+
+static bool
+get_pair(struct release *self, const struct release_order *order, const char *name,
+    const char *signature_name, struct https *https, struct failure *failure)
+{
+	buffer_fini(&self->text);
+	buffer_fini(&self->signature);
+	return https_get(https, name, CATALOGUE_MAX_BYTES, &self->text, failure) &&
+	       https_get(https, signature_name, CATALOGUE_SIGNATURE_MAX_BYTES, &self->signature,
+	           failure) &&
+	       signature_verify(&self->text, &self->signature, order->signer, name, failure);
+}
+
+static bool
+is_asked_for(const struct catalogue *catalogue, const struct release_order *order, const char *name,
+    struct failure *failure)
+{
+	if (strcmp(catalogue->product, order->product) != 0)
+		return failure_set(failure, FAILURE_CATALOGUE,
+		    "%s is the catalogue of %s, not of %s", name, catalogue->product,
+		    order->product);
+	if (!catalogue_is_current(catalogue, time(NULL), failure))
+		return false;
+	return order->version == NULL || strcmp(order->version, catalogue->version) == 0 ||
+	       failure_set(failure, FAILURE_CATALOGUE, "%s is the catalogue of version %s", name,
+	           catalogue->version);
+}
+
+bool
+release_get(struct release *self, const struct release_order *order, const char *base,
+    struct https *https, struct failure *failure)
+{
+	bool newest = order->version == NULL;
+	char *name = NULL, *signature_name = NULL;
+
+	if (asprintf(&name, "%s%s%s" CATALOGUE_NAME, base, newest ? "" : order->version,
+	        newest ? "" : "/") < 0 ||
+	    asprintf(&signature_name, "%s%s%s" CATALOGUE_SIGNATURE_NAME, base,
+	        newest ? "" : order->version, newest ? "" : "/") < 0)
+		abort();
+	bool done = get_pair(self, order, name, signature_name, https, failure) ||
+	            (failure->kind == FAILURE_CATALOGUE &&
+	                get_pair(self, order, name, signature_name, https, failure));
+	if (done)
+		self->catalogue = catalogue_read(&self->text, name, failure);
+	done = self->catalogue != NULL && is_asked_for(self->catalogue, order, name, failure);
+	free(signature_name);
+	free(name);
+	return done;
+}
+
+void
+release_fini(struct release *self)
+{
+	buffer_fini(&self->text);
+	buffer_fini(&self->signature);
+	catalogue_free(self->catalogue);
+	self->catalogue = NULL;
+}
+
+char *
+release_path(const struct release *self, const char *base, const struct catalogue_file *file)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s%s/%s", base, self->catalogue->version, file->path) < 0)
+		abort();
+	return path;
+}
