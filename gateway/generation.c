@@ -199,8 +199,10 @@ unmap_file(struct mapped *mapped)
 	*mapped = (struct mapped){NULL, 0};
 }
 
+/* CURRENT again, or a new one. */
 static struct tls_context *
-open_tls(const struct generation *self, const struct config *config, char error[TLS_ERROR_MAX])
+open_tls(const struct generation *self, const struct config *config, struct tls_context *current,
+    char error[TLS_ERROR_MAX])
 {
 	struct mapped files[GENERATION_FILES] = {{NULL, 0}};
 	struct tls_context *tls = NULL;
@@ -220,7 +222,9 @@ open_tls(const struct generation *self, const struct config *config, char error[
 	};
 	struct tls_options options = {.high_ciphers = config->tls.ciphers == CONFIG_CIPHERS_HIGH,
 	    .session_lifetime = (long)config->tls.session_lifetime};
-	if (good)
+	if (good && current != NULL && tls_context_is_made_of(current, &material))
+		tls = tls_context_ref(current);
+	else if (good)
 		tls = tls_context_new(&material, &options, error);
 	else
 		(void)snprintf(error, TLS_ERROR_MAX, "cannot map a file: %s", strerror(errno));
@@ -230,12 +234,13 @@ open_tls(const struct generation *self, const struct config *config, char error[
 }
 
 bool
-generation_open(const struct generation *self, const struct config *config, struct policy **policy,
-    struct tls_context **tls, char error[TLS_ERROR_MAX])
+generation_open(const struct generation *self, const struct config *config,
+    struct tls_context *current, struct policy **policy, struct tls_context **tls,
+    char error[TLS_ERROR_MAX])
 {
 	_Static_assert((int)TLS_ERROR_MAX >= (int)POLICY_ERROR_MAX, "either error fits");
 
-	*tls = open_tls(self, config, error);
+	*tls = open_tls(self, config, current, error);
 	if (*tls == NULL)
 		return false;
 	*policy = policy_open_known(self->files[GENERATION_POLICY], config->policy, error);
@@ -353,7 +358,7 @@ check(const struct generation *self, const struct generation *previous, const st
 		readable = readable && (self->files[i] >= 0 ||
 		                           (i == GENERATION_CRL && config->tls.crl == NULL));
 	if (readable) {
-		struct tls_context *tls = open_tls(self, config, error);
+		struct tls_context *tls = open_tls(self, config, NULL, error);
 		if (tls == NULL)
 			problems_add(problems, config->file, 0, "%s", error);
 		else if (previous != NULL)

@@ -52,9 +52,11 @@ void generation_close(struct generation *self);
 void generation_free(struct generation *self);
 
 /* Opens what the files of a generation that was built hold; the policy's checksum, which was
- * checked then, is not looked at again, for it would delay a worker's requests. False, with ERROR
- * filled, when they are not usable. */
+ * checked then, is not looked at again, for it would delay a worker's requests. For the same reason
+ * *TLS is one more reference to CURRENT, the TLS context in force (NULL: none), when nothing of
+ * TLS has changed. False, with ERROR filled, when the files are not usable. */
 bool generation_open(const struct generation *self, const struct config *config,
-    struct policy **policy, struct tls_context **tls, char error[TLS_ERROR_MAX]);
+    struct tls_context *current, struct policy **policy, struct tls_context **tls,
+    char error[TLS_ERROR_MAX]);
 
 #endif

@@ -112,9 +112,26 @@ write_synced(int folder, const struct policy_state *state)
 	return close(fd) == 0 && good;
 }
 
+static bool
+is_remembered(const char *dir, const struct policy_state *current, struct problems *problems)
+{
+	struct policy_state last;
+	char path[STATE_PATH_MAX];
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, state_file);
+	return read_state(dir, path, &last, problems) && last.serial == current->serial &&
+	       strcmp(last.digest, current->digest) == 0;
+}
+
 bool
 policy_state_write(const char *dir, const struct policy_state *current, struct problems *problems)
 {
+	size_t before = problems_count(problems);
+
+	if (is_remembered(dir, current, problems))
+		return true;
+	if (problems_count(problems) > before)
+		return false;
 	int folder = open_folder(dir, problems);
 	if (folder < 0)
 		return false;

@@ -26,7 +26,8 @@ void policy_state_check(const char *dir, const char *file, const struct policy_s
     struct problems *problems);
 
 /* Makes DIR remember CURRENT, which was checked. On the disk when it returns true; false, with a
- * problem added, leaves what was remembered. */
+ * problem added, leaves what was remembered. Writes nothing when CURRENT is what DIR remembers: a
+ * full disk is no reason to refuse new certificates. */
 bool policy_state_write(
     const char *dir, const struct policy_state *current, struct problems *problems);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../policy/buffer.h"
+#include "tls_digest.h"
 #include "tls_tickets.h"
 
 enum { SESSIONS_MAX = 20000 };
@@ -23,6 +24,7 @@ static const char high_ciphers[] = "HIGH:!aNULL:!kRSA:!PSK:!SRP";
 struct tls_context {
 	unsigned references;
 	long session_lifetime;
+	unsigned char fingerprint[TLS_DIGEST_SHA256_BYTES]; /* of the material */
 	SSL_CTX *ssl;
 	struct tls_verify *verify;
 	struct tls_tickets *tickets;
@@ -205,6 +207,31 @@ set_protocol(struct tls_context *self, const struct tls_options *options)
 	SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
 }
 
+/* One digest over the digest of each file, so that no byte can move from one to the next. */
+static void
+take_fingerprint(
+    const struct tls_material *material, unsigned char fingerprint[TLS_DIGEST_SHA256_BYTES])
+{
+	const struct tls_pem *files[] = {&material->certificate, &material->key,
+	    &material->client_ca, &material->crl, &material->ticket_keys};
+	enum { FILES = sizeof files / sizeof files[0] };
+	unsigned char digests[FILES][TLS_DIGEST_SHA256_BYTES];
+
+	for (size_t i = 0; i < FILES; i++)
+		tls_digest_sha256(
+		    files[i]->len > 0 ? files[i]->bytes : "", files[i]->len, digests[i]);
+	tls_digest_sha256(digests, sizeof digests, fingerprint);
+}
+
+bool
+tls_context_is_made_of(const struct tls_context *self, const struct tls_material *material)
+{
+	unsigned char fingerprint[TLS_DIGEST_SHA256_BYTES];
+
+	take_fingerprint(material, fingerprint);
+	return memcmp(fingerprint, self->fingerprint, sizeof fingerprint) == 0;
+}
+
 struct tls_context *
 tls_context_new(const struct tls_material *material, const struct tls_options *options,
     char error[TLS_ERROR_MAX])
@@ -213,6 +240,7 @@ tls_context_new(const struct tls_material *material, const struct tls_options *o
 
 	self->references = 1;
 	self->session_lifetime = options->session_lifetime;
+	take_fingerprint(material, self->fingerprint);
 	self->ssl = SSL_CTX_new(TLS_server_method());
 	if (self->ssl == NULL)
 		abort();

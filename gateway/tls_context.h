@@ -35,6 +35,9 @@ void tls_context_unref(struct tls_context *self);
 SSL_CTX *tls_context_ssl(struct tls_context *self);
 struct tls_verify *tls_context_verify(struct tls_context *self);
 
+/* True when SELF was made from the very same bytes as MATERIAL: a new one would be no different. */
+bool tls_context_is_made_of(const struct tls_context *self, const struct tls_material *material);
+
 /* When the first CRL runs out; 0 when none is configured. */
 time_t tls_context_crl_expires(const struct tls_context *self);
 

@@ -47,7 +47,8 @@ adopt(struct worker *self, const struct generation *generation, char error[TLS_E
 	struct policy *policy;
 	struct tls_context *tls;
 
-	if (!generation_open(generation, self->options->config, &policy, &tls, error))
+	if (!generation_open(
+	        generation, self->options->config, services->tls, &policy, &tls, error))
 		return false;
 	policy_unref(services->policy);
 	tls_context_unref(services->tls);

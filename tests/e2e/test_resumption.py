@@ -114,18 +114,35 @@ def test_other_keys_mean_a_full_handshake(lab, version):
         assert visit(other, "acme", version, session)[:2] == (200, False)
 
 
+def visit_without_tickets(gate, session=None):
+    """As visit(), by a client whose sessions stay in the worker's memory."""
+    context = client.tls_context(
+        gate.world.authority, gate.world.identity("acme"), "1.2", ("http/1.1",)
+    )
+    context.options |= ssl.OP_NO_TICKET
+    sock = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
+    with context.wrap_socket(sock, server_hostname=pki.SERVER_NAME, session=session) as tls:
+        assert ask(tls) == 200
+        assert not tls.session.has_ticket
+        return tls.session_reused, tls.session
+
+
 def test_a_client_without_tickets_is_resumed_by_its_session_id(lab):
     gate = lab.gateway()
-    acme = gate.world.identity("acme")
-    context = client.tls_context(gate.world.authority, acme, "1.2", ("http/1.1",))
-    context.options |= ssl.OP_NO_TICKET
-    session = None
-    for expected in (False, True):
-        sock = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
-        with context.wrap_socket(sock, server_hostname=pki.SERVER_NAME, session=session) as tls:
-            assert (ask(tls), tls.session_reused) == (200, expected)
-            session = tls.session
-            assert not session.has_ticket
+    reused, session = visit_without_tickets(gate)
+    assert not reused
+    assert visit_without_tickets(gate, session)[0]
+
+
+def test_a_worker_forgets_its_sessions_only_when_something_of_tls_has_changed(lab):
+    keys = ticket_keys(lab)
+    gate = lab.gateway(config={"tls": {"ticket_keys": str(keys)}})
+    _, session = visit_without_tickets(gate)
+    gate.reload(policy(serial=2))
+    assert visit_without_tickets(gate, session)[0], "only the policy changed"
+    rotate(lab, keys)
+    gate.reload(policy(serial=3))
+    assert not visit_without_tickets(gate, session)[0], "there are new keys"
 
 
 # --- keys that change
