@@ -25,7 +25,7 @@ enum {
 struct spot_yaml {
 	char **servers, **pins;
 	unsigned servers_count, pins_count;
-	char *certificate, *key, *ca, *release, *proxy, *state, *tries;
+	char *certificate, *key, *ca, *release, *proxy, *cache, *state, *tries;
 };
 
 #define TEXT(key, member)                                                                       \
@@ -47,6 +47,7 @@ static const cyaml_schema_field_t fields[] = {
     LIST("pins", pins, CONFIG_MAX_PINS),
     TEXT("release", release),
     TEXT("proxy", proxy),
+    TEXT("cache", cache),
     TEXT("state", state),
     TEXT("tries", tries),
     CYAML_FIELD_END,
@@ -56,6 +57,7 @@ static const cyaml_schema_value_t schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct spot_yaml, fields),
 };
 
+#define DEFAULT_CACHE "/var/cache/spot"
 #define DEFAULT_STATE "/var/lib/spot"
 
 struct loader {
@@ -189,6 +191,7 @@ load(const struct spot_yaml *yaml, const struct loader *loader)
 	self->ca = load_file(yaml->ca, "ca", loader);
 	if (yaml->release != NULL)
 		self->release = load_file(yaml->release, "release", loader);
+	self->cache = load_file(yaml->cache != NULL ? yaml->cache : DEFAULT_CACHE, "cache", loader);
 	self->state = load_file(yaml->state != NULL ? yaml->state : DEFAULT_STATE, "state", loader);
 	load_pins(self, yaml, loader);
 	load_proxy(self, yaml, loader);
@@ -232,6 +235,7 @@ config_free(struct config *self)
 	free(self->release);
 	free(self->pins);
 	free(self->proxy);
+	free(self->cache);
 	free(self->state);
 	free(self);
 }

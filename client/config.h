@@ -23,6 +23,7 @@ struct config {
 	char *release;                /* the certificate that signs catalogues; NULL: none */
 	char *pins;                   /* "sha256//...;sha256//...", as libcurl takes them */
 	char *proxy;                  /* "http://host:port"; "" for none */
+	char *cache;                  /* folder of what is known about this machine */
 	char *state;                  /* folder of snapshots that wait, and of receipts */
 	unsigned tries;               /* how often a request is sent at most */
 };

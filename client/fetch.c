@@ -19,6 +19,7 @@
 #include "catalogue.h"
 #include "fetch_file.h"
 #include "file.h"
+#include "install.h"
 #include "licence.h"
 #include "release.h"
 #include "report.h"
@@ -130,6 +131,7 @@ fetch_into(int root, const struct fetch_order *order, struct https *https, struc
 	bool done = base != NULL && release_get(&release, &wanted, base, https, failure) &&
 	            is_no_rollback(order, release.catalogue, failure) &&
 	            fetch_files(root, base, &release, https, failure) &&
+	            install_remember(order->cache, order->folder, failure) &&
 	            put_catalogue(order, &release, failure);
 
 	release_fini(&release);

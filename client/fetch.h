@@ -18,6 +18,7 @@ struct fetch_order {
 	const char *product;
 	const char *version; /* NULL: the newest */
 	const char *folder;  /* is made when it is not there */
+	const char *cache;   /* remembers that the folder was filled */
 	const char *release; /* PEM file of the certificate that signs catalogues; NULL: none */
 };
 

@@ -28,6 +28,7 @@ struct options {
 	const char *argument, *second; /* what stands behind the command */
 	const char *to;
 	const char *from;
+	const char *under;
 	bool dry_run, send, pending;
 	const char *product, *version, *expires, *sign, *key, *signer;
 };
@@ -37,7 +38,8 @@ print_usage(FILE *out)
 {
 	fputs("usage: spot [-c FILE] [-q | -v] [--json] list\n"
 	      "       spot [-c FILE] [-q | -v] [--json] fetch PRODUCT [VERSION] --to DIR\n"
-	      "       spot [-c FILE] [-q | -v] [--json] snapshot SYSTEM --from FILE [--dry-run]\n"
+	      "       spot [-c FILE] [-q | -v] [--json] snapshot SYSTEM [--from FILE |\n"
+	      "               --under DIR] [--dry-run]\n"
 	      "       spot [-c FILE] [-q | -v] [--json] snapshot --send | --pending\n"
 	      "       spot catalogue make DIR --product ID --version N --expires DATE\n"
 	      "               --sign CERT [--key KEY]\n"
@@ -125,7 +127,7 @@ fetch(const struct options *options, const struct config *config, struct https *
     struct failure *failure)
 {
 	const struct fetch_order order = {
-	    options->argument, options->second, options->to, config->release};
+	    options->argument, options->second, options->to, config->cache, config->release};
 
 	return fetch_product(&order, https, failure);
 }
@@ -139,18 +141,23 @@ run_fetch(const struct options *options, struct failure *failure)
 }
 
 static bool
-run_snapshot_on(const struct options *options, const struct snapshot_order *order,
-    struct buffer *out, struct failure *failure)
+run_snapshot_on(const struct options *options, struct snapshot_order *order, struct buffer *out,
+    struct failure *failure)
 {
 	struct config *config = load_config(options, failure);
-	bool done = config != NULL;
 
-	if (done && options->pending)
+	if (config == NULL)
+		return false;
+	bool done = false;
+	order->cache = config->cache;
+	if (options->dry_run)
+		done = snapshot_command_show(order, out, failure);
+	else if (options->pending)
 		done = snapshot_command_pending(config, options->json, out, failure);
-	else if (done)
+	else
 		done = snapshot_command_send(config, order, out, failure);
 	config_free(config);
-	if (done && !options->pending && !options->json)
+	if (done && !options->dry_run && !options->pending && !options->json)
 		buffer_fini(out);
 	return done;
 }
@@ -158,18 +165,19 @@ run_snapshot_on(const struct options *options, const struct snapshot_order *orde
 static bool
 run_snapshot(const struct options *options, struct failure *failure)
 {
-	const struct snapshot_order order = {options->argument, options->from};
+	struct snapshot_order order = {options->argument, options->from, NULL, options->under};
 	struct buffer out = {0};
 	bool done = false;
 
 	if ((order.system != NULL) + options->send + options->pending != 1)
 		return failure_set(failure, FAILURE_USAGE,
 		    "snapshot needs the name of a system, --send or --pending");
-	if ((order.system != NULL) != (order.from != NULL) ||
-	    (options->dry_run && order.system == NULL))
+	bool chosen = order.from != NULL || order.under != NULL || options->dry_run;
+	if ((chosen && order.system == NULL) || (order.from != NULL && order.under != NULL))
 		return failure_set(failure, FAILURE_USAGE,
-		    "snapshot needs --from with the name of a system, and only there");
-	if (options->dry_run)
+		    "snapshot takes --dry-run and one of --from and --under with the name of a "
+		    "system, and only there");
+	if (options->dry_run && order.from != NULL)
 		done = snapshot_command_show(&order, &out, failure);
 	else
 		done = run_snapshot_on(options, &order, &out, failure);
@@ -256,6 +264,7 @@ enum {
 	OPTION_SIGNER,
 	OPTION_TO,
 	OPTION_FROM,
+	OPTION_UNDER,
 	OPTION_DRY_RUN,
 	OPTION_SEND,
 	OPTION_PENDING,
@@ -273,6 +282,7 @@ static const struct option long_options[] = {
     {"key", required_argument, NULL, OPTION_KEY},
     {"to", required_argument, NULL, OPTION_TO},
     {"from", required_argument, NULL, OPTION_FROM},
+    {"under", required_argument, NULL, OPTION_UNDER},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"send", no_argument, NULL, OPTION_SEND},
     {"pending", no_argument, NULL, OPTION_PENDING},
@@ -315,6 +325,9 @@ take_option(struct options *options, int option)
 		return true;
 	case OPTION_TO:
 		options->to = optarg;
+		return true;
+	case OPTION_UNDER:
+		options->under = optarg;
 		return true;
 	case OPTION_FROM:
 		options->from = optarg;

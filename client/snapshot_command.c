@@ -6,6 +6,7 @@
 
 #include "../policy/json_writer.h"
 #include "https.h"
+#include "install.h"
 #include "inventory.h"
 #include "report.h"
 #include "snapshot_send.h"
@@ -20,8 +21,11 @@ snapshot_command_show(
 	    inventory_is_name(order->system) ||
 	    failure_set(failure, FAILURE_USAGE, "not the name of a system: %s", order->system);
 
-	done = done && inventory_read(&inventory, order->from, order->system, failure) &&
-	       inventory_print(&inventory, order->system, out, failure);
+	if (done && order->from != NULL)
+		done = inventory_read(&inventory, order->from, order->system, failure);
+	else if (done)
+		done = install_collect(order->cache, order->under, &inventory, failure);
+	done = done && inventory_print(&inventory, order->system, out, failure);
 	inventory_fini(&inventory);
 	return done;
 }

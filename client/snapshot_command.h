@@ -12,7 +12,9 @@
 
 struct snapshot_order {
 	const char *system; /* NULL: only what waits already */
-	const char *from;   /* the file that says what is installed */
+	const char *from;   /* the file that says what is installed; NULL: what CACHE knows */
+	const char *cache;
+	const char *under; /* only what is installed in this folder; NULL: everything */
 };
 
 /* Appends to OUT the very bytes that would be sent, and sends nothing. */

@@ -92,6 +92,7 @@ key: ca/acme.key
 ca: ca/ca.crt
 release: ca/release.crt
 pins: ["{pin}", "{spare}"]
+cache: spot-cache
 state: spot
 """
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,9 @@ import time
 import pytest
 from mirrorgate_test import common
 from mirrorgate_test.spot import PROGRAM, answer, read_head
+
+from test_spot_catalogue import issue
+from test_spot_fetch import publish
 
 LIST = "# what we have\nstep-core 10.3.1\n\nother\t1.0~rc1\n"
 TEXT = (
@@ -155,11 +159,97 @@ def test_what_the_gate_would_find_too_large_is_not_sent(shop, width, count):
     assert folder(shop, "outgoing") == []
 
 
+# --- what is installed
+
+
+@pytest.fixture(name="vendor")
+def release_and_store(lab, tmp_path):
+    """An installation with a release certificate, and its store."""
+    stub, release = lab.stub(), issue(tmp_path, "release")
+    spot = lab.spot(lab.gateway(stub), release=str(release), tries=1)
+    spot.store, spot.signer = stub, release
+    publish(stub.root, release, "10.3", {"core.zip": b"core"})
+    return spot
+
+
+def install(spot, folder):
+    done = spot.run("fetch", "step-core", "--to", spot.folder / folder)
+    assert done.returncode == 0, done.stderr
+
+
+def shown(spot, *arguments):
+    done = spot.run("snapshot", "prod-1", *arguments, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return [(it["name"], it["version"]) for it in json.loads(done.stdout)["components"]]
+
+
+def test_what_was_fetched_is_what_is_told(vendor):
+    install(vendor, "one")
+    assert shown(vendor) == [("step-core", "10.3")]
+    assert vendor.run("snapshot", "prod-1").returncode == 0
+    [path] = vendor.store.root.glob("snapshots/acme/prod-1/*.json")
+    assert json.loads(path.read_text())["components"] == [{"name": "step-core", "version": "10.3"}]
+
+
+def test_an_update_changes_what_is_told_and_the_same_version_twice_is_one(vendor):
+    install(vendor, "one")
+    publish(vendor.store.root, vendor.signer, "10.4", {"core.zip": b"new core"})
+    install(vendor, "one")
+    install(vendor, "two")
+    assert shown(vendor) == [("step-core", "10.4")]
+
+
+def test_two_versions_are_told_by_their_folders_only(vendor):
+    install(vendor, "one")
+    publish(vendor.store.root, vendor.signer, "10.4", {"core.zip": b"new core"})
+    install(vendor, "two")
+    text = vendor.fails(11, "snapshot", "prod-1")
+    assert f"10.3 in {vendor.folder}/one and as 10.4 in {vendor.folder}/two" in text
+    assert shown(vendor, "--under", vendor.folder / "one") == [("step-core", "10.3")]
+    assert shown(vendor, "--under", f"{vendor.folder}/two/../two") == [("step-core", "10.4")]
+    text = vendor.fails(11, "snapshot", "prod-1", "--under", vendor.folder / "cache")
+    assert text.startswith("nothing is installed in ")
+    assert not list(vendor.store.root.glob("snapshots/**/*.json"))
+
+
+def test_what_is_gone_is_not_told_but_what_cannot_be_read_is_a_failure(vendor):
+    install(vendor, "one")
+    install(vendor, "two")
+    catalogue = vendor.folder / "one/catalogue.json"
+    text = catalogue.read_text()
+    catalogue.write_text("{}")
+    assert str(catalogue) in vendor.fails(10, "snapshot", "prod-1")
+    catalogue.write_text(text)
+    shutil.rmtree(vendor.folder / "one")
+    assert shown(vendor) == [("step-core", "10.3")]
+    shutil.rmtree(vendor.folder / "two")
+    assert "nothing is installed" in vendor.fails(11, "snapshot", "prod-1")
+
+
+def test_a_damaged_record_is_a_failure_and_a_half_written_one_is_none(vendor):
+    install(vendor, "one")
+    [record] = (vendor.folder / "cache/installed").iterdir()
+    assert record.read_text() == str(vendor.folder / "one")
+    (record.parent / f"{record.name}.abcdef").write_bytes(b"/half")
+    assert shown(vendor) == [("step-core", "10.3")]
+    for damage in (b"", b"/other", record.read_bytes() + b"x", b"x" * 10_000):
+        record.write_bytes(damage)
+        assert str(record) in vendor.fails(1, "snapshot", "prod-1")
+
+
+def test_a_folder_that_nobody_can_remember_is_not_finished(vendor):
+    """A fetch of which snapshots would not know has no catalogue."""
+    (vendor.folder / "cache").write_bytes(b"in the way")
+    vendor.fails(1, "fetch", "step-core", "--to", vendor.folder / "one")
+    assert not (vendor.folder / "one/catalogue.json").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["snapshot"],
-        ["snapshot", "prod-1"],
+        ["snapshot", "--under", "/opt"],
+        ["snapshot", "prod-1", "--from", "list", "--under", "/opt"],
         ["snapshot", "prod-1", "--send"],
         ["snapshot", "--send", "--pending"],
         ["snapshot", "--send", "--dry-run"],

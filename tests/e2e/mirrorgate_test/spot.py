@@ -42,6 +42,7 @@ class Spot:
             "key": str(identity.key),
             "ca": str(world.authority.certificate),
             "pins": [pin(ca / "server.crt"), SPARE_PIN],
+            "cache": str(self.folder / "cache"),
             "state": str(self.folder / "state"),
             **keys,
         }

@@ -1,0 +1,198 @@
+/*
+ * Install records. The one hard part is to leave nothing out: what is there and cannot be read
+ * ends the collecting, only what is gone does not count.
+ */
+#include "install.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "catalogue.h"
+#include "digest.h"
+#include "file.h"
+#include "report.h"
+
+enum { SHA256_LEN = DIGEST_SHA256_SIZE - 1 };
+
+struct collection {
+	const char *folder; /* of the records */
+	char *under;        /* without links; NULL: everywhere */
+	struct inventory *inventory;
+	struct failure *failure;
+};
+
+static bool
+fail(struct failure *failure, const char *doing, const char *name)
+{
+	return failure_set(
+	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, name, strerror(errno));
+}
+
+static char *
+join(const char *a, const char *b)
+{
+	char *text = NULL;
+	if (asprintf(&text, "%s/%s", a, b) < 0)
+		abort();
+	return text;
+}
+
+static void
+sha256_of(const char *bytes, size_t len, char sha256[DIGEST_SHA256_SIZE])
+{
+	struct digest_run *run = digest_run_new();
+	struct digest digest;
+
+	digest_run_add(run, bytes, len);
+	digest_run_finish(run, &digest);
+	digest_run_free(run);
+	memcpy(sha256, digest.sha256, DIGEST_SHA256_SIZE);
+}
+
+static bool
+make_folder(const char *name, struct failure *failure)
+{
+	return mkdir(name, 0755) == 0 || errno == EEXIST || fail(failure, "make", name);
+}
+
+bool
+install_remember(const char *cache, const char *folder, struct failure *failure)
+{
+	char sha256[DIGEST_SHA256_SIZE], path[PATH_MAX];
+	struct buffer text = {0};
+
+	if (realpath(folder, path) == NULL)
+		return fail(failure, "find", folder);
+	char *records = join(cache, "installed");
+	sha256_of(path, strlen(path), sha256);
+	char *name = join(records, sha256);
+	buffer_append(&text, path, strlen(path));
+	bool done = make_folder(cache, failure) && make_folder(records, failure) &&
+	            file_write(name, &text, failure);
+	buffer_fini(&text);
+	free(name);
+	free(records);
+	return done;
+}
+
+/* ---- collecting ---------------------------------------------------------------------------- */
+
+static bool
+is_under(const char *folder, const char *under)
+{
+	size_t len = strlen(under);
+
+	if (strcmp(under, "/") == 0)
+		return true;
+	return strncmp(folder, under, len) == 0 && (folder[len] == '/' || folder[len] == '\0');
+}
+
+static bool
+is_known(const struct inventory *inventory, const struct catalogue *catalogue)
+{
+	for (size_t i = 0; i < inventory->count; i++) {
+		const struct inventory_component *it = &inventory->components[i];
+		if (strcmp(it->name, catalogue->product) == 0 &&
+		    strcmp(it->version, catalogue->version) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Adds what the catalogue in FOLDER says. */
+static bool
+add_folder(const struct collection *self, const char *folder)
+{
+	struct buffer text = {0};
+	struct catalogue *catalogue = NULL;
+	char *name = join(folder, CATALOGUE_NAME);
+	bool gone = access(name, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+	bool done = gone;
+
+	if (gone)
+		report_detail("nothing is installed in %s any more", folder);
+	else if (file_read(name, CATALOGUE_MAX_BYTES, &text, self->failure))
+		catalogue = catalogue_read(&text, name, self->failure);
+	if (catalogue != NULL)
+		done = is_known(self->inventory, catalogue) ||
+		       inventory_add(self->inventory, catalogue->product, catalogue->version,
+		           folder, self->failure);
+	catalogue_free(catalogue);
+	buffer_fini(&text);
+	free(name);
+	return done;
+}
+
+/* NAME is that of a record: its content must fit. */
+static bool
+add_record(const struct collection *self, const char *name)
+{
+	char sha256[DIGEST_SHA256_SIZE], folder[PATH_MAX];
+	struct buffer text = {0};
+	char *file = join(self->folder, name);
+	bool done = file_read(file, sizeof folder - 1, &text, self->failure);
+
+	if (done) {
+		size_t len = buffer_size(&text);
+		sha256_of(len > 0 ? buffer_bytes(&text) : "", len, sha256);
+		memcpy(folder, len > 0 ? buffer_bytes(&text) : "", len);
+		folder[len] = '\0';
+		done = strcmp(sha256, name) == 0 ||
+		       failure_set(self->failure, FAILURE_LOCAL,
+		           "%s is damaged: remove it, and fetch what it stood for again", file);
+	}
+	if (done && (self->under == NULL || is_under(folder, self->under)))
+		done = add_folder(self, folder);
+	buffer_fini(&text);
+	free(file);
+	return done;
+}
+
+/* Others are what a killed process left of one. */
+static bool
+is_record(const char *name)
+{
+	return strlen(name) == SHA256_LEN && strspn(name, "0123456789abcdef") == SHA256_LEN;
+}
+
+static bool
+add_records(const struct collection *self, DIR *records)
+{
+	bool done = true;
+	const struct dirent *entry = NULL;
+
+	while (done && (errno = 0, entry = readdir(records)) != NULL)
+		done = !is_record(entry->d_name) || add_record(self, entry->d_name);
+	return done && (errno == 0 || fail(self->failure, "read", self->folder));
+}
+
+bool
+install_collect(
+    const char *cache, const char *under, struct inventory *inventory, struct failure *failure)
+{
+	char *folder = join(cache, "installed");
+	struct collection self = {folder, NULL, inventory, failure};
+	bool done = under == NULL || (self.under = realpath(under, NULL)) != NULL ||
+	            fail(failure, "find", under);
+	DIR *records = done ? opendir(folder) : NULL;
+
+	if (records != NULL) {
+		done = add_records(&self, records) && inventory_sort(inventory, failure);
+		closedir(records);
+	} else if (done) {
+		done = errno == ENOENT || fail(failure, "open", folder);
+	}
+	if (done && inventory->count == 0)
+		done = failure_set(failure, FAILURE_SNAPSHOT,
+		    "nothing is installed%s%s, as far as %s knows", under != NULL ? " in " : "",
+		    under != NULL ? under : "", folder);
+	free(self.under);
+	free(folder);
+	return done;
+}

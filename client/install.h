@@ -1,0 +1,27 @@
+/*
+ * What is installed on this machine, for all who share a cache.
+ *
+ * Below the cache, installed/SHA256 names one folder that a fetch has filled: the file holds the
+ * folder's path, and is called by the SHA-256 of that. Which product and version is there, the
+ * folder's own catalogue says, so that the two never differ.
+ */
+#ifndef CLIENT_INSTALL_H
+#define CLIENT_INSTALL_H
+
+#include <stdbool.h>
+
+#include "failure.h"
+#include "inventory.h"
+
+/* Makes CACHE, which is made when it is not there, remember FOLDER, by its path without links.
+ * On the disk when it returns true. */
+bool install_remember(const char *cache, const char *folder, struct failure *failure);
+
+/* Adds product and version of each folder that CACHE remembers and that lies in UNDER (NULL: of
+ * all) to INVENTORY, and sorts. A folder that is gone, or has no catalogue, has nothing installed;
+ * one that cannot be read is a failure, so that nothing is left out. The same version in two
+ * folders counts once; two versions are a failure that names both. */
+bool install_collect(
+    const char *cache, const char *under, struct inventory *inventory, struct failure *failure);
+
+#endif
