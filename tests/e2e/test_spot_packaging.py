@@ -61,6 +61,7 @@ def test_systemd_takes_the_units(tmp_path, unit):
         name = file.name.replace("@.", "@step-core.")
         text = file.read_text().replace("/usr/local/bin/spot", str(shutil.which("true")))
         (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o644)  # whatever our umask
         names.append(tmp_path / name)
     assert len(UNITS) == 2 and "ExecStart=/usr/local/bin/spot -q " in unit.read_text()
     done = subprocess.run(
