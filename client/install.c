@@ -23,7 +23,7 @@ enum { SHA256_LEN = DIGEST_SHA256_SIZE - 1 };
 struct collection {
 	const char *folder; /* of the records */
 	char *under;        /* without links; NULL: everywhere */
-	struct inventory *inventory;
+	struct install_list *list;
 	struct failure *failure;
 };
 
@@ -93,16 +93,18 @@ is_under(const char *folder, const char *under)
 	return strncmp(folder, under, len) == 0 && (folder[len] == '/' || folder[len] == '\0');
 }
 
-static bool
-is_known(const struct inventory *inventory, const struct catalogue *catalogue)
+static void
+append(struct install_list *list, const char *folder, const struct catalogue *catalogue)
 {
-	for (size_t i = 0; i < inventory->count; i++) {
-		const struct inventory_component *it = &inventory->components[i];
-		if (strcmp(it->name, catalogue->product) == 0 &&
-		    strcmp(it->version, catalogue->version) == 0)
-			return true;
+	if (list->count == list->capacity) {
+		list->capacity = list->capacity * 2 + 16;
+		list->installs =
+		    reallocarray(list->installs, list->capacity, sizeof *list->installs);
+		if (list->installs == NULL)
+			abort();
 	}
-	return false;
+	list->installs[list->count++] = (struct install){buffer_strdup(folder),
+	    buffer_strdup(catalogue->product), buffer_strdup(catalogue->version)};
 }
 
 /* Adds what the catalogue in FOLDER says. */
@@ -119,10 +121,10 @@ add_folder(const struct collection *self, const char *folder)
 		report_detail("nothing is installed in %s any more", folder);
 	else if (file_read(name, CATALOGUE_MAX_BYTES, &text, self->failure))
 		catalogue = catalogue_read(&text, name, self->failure);
-	if (catalogue != NULL)
-		done = is_known(self->inventory, catalogue) ||
-		       inventory_add(self->inventory, catalogue->product, catalogue->version,
-		           folder, self->failure);
+	if (catalogue != NULL) {
+		append(self->list, folder, catalogue);
+		done = true;
+	}
 	catalogue_free(catalogue);
 	buffer_fini(&text);
 	free(name);
@@ -172,27 +174,44 @@ add_records(const struct collection *self, DIR *records)
 	return done && (errno == 0 || fail(self->failure, "read", self->folder));
 }
 
+static int
+compare(const void *a, const void *b)
+{
+	const struct install *x = a, *y = b;
+	return strcmp(x->folder, y->folder);
+}
+
 bool
-install_collect(
-    const char *cache, const char *under, struct inventory *inventory, struct failure *failure)
+install_list(
+    const char *cache, const char *under, struct install_list *list, struct failure *failure)
 {
 	char *folder = join(cache, "installed");
-	struct collection self = {folder, NULL, inventory, failure};
+	struct collection self = {folder, NULL, list, failure};
 	bool done = under == NULL || (self.under = realpath(under, NULL)) != NULL ||
 	            fail(failure, "find", under);
 	DIR *records = done ? opendir(folder) : NULL;
 
 	if (records != NULL) {
-		done = add_records(&self, records) && inventory_sort(inventory, failure);
+		done = add_records(&self, records);
 		closedir(records);
 	} else if (done) {
 		done = errno == ENOENT || fail(failure, "open", folder);
 	}
-	if (done && inventory->count == 0)
-		done = failure_set(failure, FAILURE_SNAPSHOT,
-		    "nothing is installed%s%s, as far as %s knows", under != NULL ? " in " : "",
-		    under != NULL ? under : "", folder);
+	if (list->count > 0)
+		qsort(list->installs, list->count, sizeof *list->installs, compare);
 	free(self.under);
 	free(folder);
 	return done;
+}
+
+void
+install_list_fini(struct install_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		free(list->installs[i].folder);
+		free(list->installs[i].product);
+		free(list->installs[i].version);
+	}
+	free(list->installs);
+	*list = (struct install_list){0};
 }

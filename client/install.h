@@ -9,19 +9,28 @@
 #define CLIENT_INSTALL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "failure.h"
-#include "inventory.h"
 
 /* Makes CACHE, which is made when it is not there, remember FOLDER, by its path without links.
  * On the disk when it returns true. */
 bool install_remember(const char *cache, const char *folder, struct failure *failure);
 
-/* Adds product and version of each folder that CACHE remembers and that lies in UNDER (NULL: of
- * all) to INVENTORY, and sorts. A folder that is gone, or has no catalogue, has nothing installed;
- * one that cannot be read is a failure, so that nothing is left out. The same version in two
- * folders counts once; two versions are a failure that names both. */
-bool install_collect(
-    const char *cache, const char *under, struct inventory *inventory, struct failure *failure);
+struct install {
+	char *folder, *product, *version;
+};
+
+struct install_list {
+	struct install *installs; /* sorted by folder */
+	size_t count, capacity;
+};
+
+/* Adds each folder that CACHE remembers and that lies in UNDER (NULL: all of them) to LIST, which
+ * is empty. A folder that is gone, or has no catalogue, has nothing installed; one that cannot be
+ * read is a failure, so that nothing is left out. */
+bool install_list(
+    const char *cache, const char *under, struct install_list *list, struct failure *failure);
+void install_list_fini(struct install_list *list);
 
 #endif

@@ -18,6 +18,7 @@
 #include "licence.h"
 #include "report.h"
 #include "snapshot_command.h"
+#include "update.h"
 
 #define DEFAULT_CONFIG "/etc/spot/spot.yaml"
 
@@ -38,6 +39,7 @@ print_usage(FILE *out)
 {
 	fputs("usage: spot [-c FILE] [-q | -v] [--json] list\n"
 	      "       spot [-c FILE] [-q | -v] [--json] fetch PRODUCT [VERSION] --to DIR\n"
+	      "       spot [-c FILE] [-q | -v] [--json] update [PRODUCT]\n"
 	      "       spot [-c FILE] [-q | -v] [--json] snapshot SYSTEM [--from FILE |\n"
 	      "               --under DIR] [--dry-run]\n"
 	      "       spot [-c FILE] [-q | -v] [--json] snapshot --send | --pending\n"
@@ -141,6 +143,19 @@ run_fetch(const struct options *options, struct failure *failure)
 }
 
 static bool
+update(const struct options *options, const struct config *config, struct https *https,
+    struct failure *failure)
+{
+	return update_all(config, options->argument, https, failure);
+}
+
+static bool
+run_update(const struct options *options, struct failure *failure)
+{
+	return with_servers(options, update, failure);
+}
+
+static bool
 run_snapshot_on(const struct options *options, struct snapshot_order *order, struct buffer *out,
     struct failure *failure)
 {
@@ -218,6 +233,7 @@ struct command {
 static const struct command commands[] = {
     {"list", NULL, 0, 0, run_list},
     {"fetch", NULL, 1, 2, run_fetch},
+    {"update", NULL, 0, 1, run_update},
     {"snapshot", NULL, 0, 1, run_snapshot},
     {"catalogue", "make", 1, 1, run_catalogue_make},
     {"catalogue", "check", 1, 1, run_catalogue_check},

@@ -3,6 +3,7 @@
 #include "snapshot_command.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "../policy/json_writer.h"
 #include "https.h"
@@ -11,6 +12,38 @@
 #include "report.h"
 #include "snapshot_send.h"
 #include "spool.h"
+
+static bool
+is_known(const struct inventory *inventory, const struct install *install)
+{
+	for (size_t i = 0; i < inventory->count; i++) {
+		const struct inventory_component *it = &inventory->components[i];
+		if (strcmp(it->name, install->product) == 0 &&
+		    strcmp(it->version, install->version) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Adds what is installed, and sorts. One version in two folders counts once; two versions are a
+ * failure that names both folders. */
+static bool
+collect(const struct snapshot_order *order, struct inventory *inventory, struct failure *failure)
+{
+	struct install_list list = {0};
+	bool done = install_list(order->cache, order->under, &list, failure);
+
+	for (size_t i = 0; i < list.count && done; i++) {
+		const struct install *it = &list.installs[i];
+		done = is_known(inventory, it) ||
+		       inventory_add(inventory, it->product, it->version, it->folder, failure);
+	}
+	if (done && list.count == 0)
+		done = failure_set(failure, FAILURE_SNAPSHOT, "nothing is installed%s%s",
+		    order->under != NULL ? " in " : "", order->under != NULL ? order->under : "");
+	install_list_fini(&list);
+	return done && inventory_sort(inventory, failure);
+}
 
 bool
 snapshot_command_show(
@@ -24,7 +57,7 @@ snapshot_command_show(
 	if (done && order->from != NULL)
 		done = inventory_read(&inventory, order->from, order->system, failure);
 	else if (done)
-		done = install_collect(order->cache, order->under, &inventory, failure);
+		done = collect(order, &inventory, failure);
 	done = done && inventory_print(&inventory, order->system, out, failure);
 	inventory_fini(&inventory);
 	return done;

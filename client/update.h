@@ -1,0 +1,19 @@
+/*
+ * `spot update`: everything that spot fetch has installed on this machine, at its newest version.
+ */
+#ifndef CLIENT_UPDATE_H
+#define CLIENT_UPDATE_H
+
+#include <stdbool.h>
+
+#include "config.h"
+#include "failure.h"
+#include "https.h"
+
+/* Fetches the newest version of PRODUCT (NULL: of every product) into each folder that holds it by
+ * the cache's records. One that fails keeps no other back, except that nobody is asked again once
+ * no server can be reached or trusted; the first failure is the one that is returned. */
+bool update_all(
+    const struct config *config, const char *product, struct https *https, struct failure *failure);
+
+#endif
