@@ -114,15 +114,14 @@ def test_other_keys_mean_a_full_handshake(lab, version):
         assert visit(other, "acme", version, session)[:2] == (200, False)
 
 
-def visit_without_tickets(gate, session=None):
+def visit_without_tickets(gate, session=None, who="acme", status=200):
     """As visit(), by a client whose sessions stay in the worker's memory."""
-    context = client.tls_context(
-        gate.world.authority, gate.world.identity("acme"), "1.2", ("http/1.1",)
-    )
+    identity = gate.world.identity(who) if isinstance(who, str) else who
+    context = client.tls_context(gate.world.authority, identity, "1.2", ("http/1.1",))
     context.options |= ssl.OP_NO_TICKET
     sock = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
     with context.wrap_socket(sock, server_hostname=pki.SERVER_NAME, session=session) as tls:
-        assert ask(tls) == 200
+        assert ask(tls) == status
         assert not tls.session.has_ticket
         return tls.session_reused, tls.session
 
@@ -278,6 +277,42 @@ def test_a_withdrawn_subject_gets_no_request_through(fleet, version):
     with store.untouched():
         for _ in range(4):
             assert visit(gate, "acme", version, session)[0] == 403
+
+
+def test_a_withdrawn_subject_gets_no_request_through_by_its_session_id(fleet):
+    lab, _, _ = fleet
+    gate = lab.gateway()
+    _, session = visit_without_tickets(gate)
+    gate.reload({**policy(serial=2), "customers": policy()["customers"][1:]})
+    [store] = gate.stores
+    with store.untouched():
+        reused, _ = visit_without_tickets(gate, session, status=403)
+    assert reused, "or this shows nothing: the worker has kept the session"
+
+
+def test_a_revoked_client_gets_no_request_through_by_its_session_id(fleet):
+    lab, authority, _ = fleet
+    gate = lab.gateway()
+    _, session = visit_without_tickets(gate)
+    authority.run("revoke", str(authority.folder), "acme")
+    gate.reload(policy(serial=2))
+    [store] = gate.stores
+    with store.untouched(), pytest.raises(OSError):
+        visit_without_tickets(gate, session)
+
+
+def test_an_expired_client_gets_no_request_through_by_its_session_id(fleet):
+    lab, authority, _ = fleet
+    gate = lab.gateway()
+    short = authority.forge("short", rdns=pki.acme_rdns(), days=(-1, 4 / 86400))
+    ends = time.monotonic() + 5
+    _, session = visit_without_tickets(gate, who=short)
+    assert visit_without_tickets(gate, session, short)[0]
+    gate.reload(policy(serial=2))  # the worker keeps the session
+    common.wait_until(lambda: time.monotonic() > ends, "the certificate has expired")
+    [store] = gate.stores
+    with store.untouched(), pytest.raises(OSError):
+        visit_without_tickets(gate, session, short)
 
 
 @both_versions
