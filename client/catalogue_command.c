@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../policy/policy_value.h"
-#include "catalogue.h"
+#include "catalogue_load.h"
 #include "catalogue_make.h"
 #include "file.h"
 #include "report.h"
@@ -85,7 +84,7 @@ catalogue_command_make(const struct catalogue_order *order, struct failure *fail
 	catalogue->version = buffer_strdup(order->version);
 	catalogue->expires = buffer_strdup(order->expires);
 	catalogue_print(catalogue, &text);
-	bool done = catalogue_is_current(catalogue, time(NULL), failure) &&
+	bool done = catalogue_load_is_current(catalogue, failure) &&
 	            (buffer_size(&text) <= CATALOGUE_MAX_BYTES ||
 	                failure_set(failure, FAILURE_LOCAL, "the catalogue would be too large")) &&
 	            sign_and_write(order, &text, failure);
@@ -109,7 +108,7 @@ read_signed(const char *folder, const char *signer, struct failure *failure)
 	if (file_read(name, CATALOGUE_MAX_BYTES, &text, failure) &&
 	    file_read(signature_name, CATALOGUE_SIGNATURE_MAX_BYTES, &signature, failure) &&
 	    signature_verify(&text, &signature, signer, name, failure))
-		catalogue = catalogue_read(&text, name, failure);
+		catalogue = catalogue_load_text(&text, name, failure);
 	buffer_fini(&signature);
 	buffer_fini(&text);
 	free(signature_name);
@@ -160,7 +159,7 @@ catalogue_command_check(const char *folder, const char *signer, struct failure *
 
 	if (named == NULL)
 		return false;
-	if (catalogue_is_current(named, time(NULL), failure)) {
+	if (catalogue_load_is_current(named, failure)) {
 		struct catalogue *found = catalogue_make(folder, failure);
 		done = found != NULL && compare(named, found, failure);
 		catalogue_free(found);

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "digest.h"
+
 struct walk {
 	const char *folder; /* for messages */
 	struct catalogue *catalogue;
@@ -105,6 +107,15 @@ add_folder(struct walk *walk, int fd, const char *path)
 	return done;
 }
 
+static bool
+settle(struct catalogue *catalogue, const char *folder, struct failure *failure)
+{
+	char defect[CATALOGUE_DEFECT_MAX];
+
+	return catalogue_settle(catalogue, defect) ||
+	       failure_set(failure, FAILURE_CATALOGUE, "%s %s", folder, defect);
+}
+
 struct catalogue *
 catalogue_make(const char *folder, struct failure *failure)
 {
@@ -113,7 +124,7 @@ catalogue_make(const char *folder, struct failure *failure)
 
 	if (fd < 0)
 		failure_set(failure, FAILURE_LOCAL, "cannot open %s: %s", folder, strerror(errno));
-	else if (add_folder(&walk, fd, "") && catalogue_settle(walk.catalogue, failure))
+	else if (add_folder(&walk, fd, "") && settle(walk.catalogue, folder, failure))
 		return walk.catalogue;
 	catalogue_free(walk.catalogue);
 	return NULL;

@@ -2,7 +2,8 @@
 #ifndef CLIENT_CATALOGUE_MAKE_H
 #define CLIENT_CATALOGUE_MAKE_H
 
-#include "catalogue.h"
+#include "../policy/catalogue.h"
+#include "failure.h"
 
 /* Reads all below FOLDER; NULL with FAILURE filled when something there could not be delivered as
  * it is: a link, a device, a name that no path may have. A catalogue that is there already, and

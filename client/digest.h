@@ -4,19 +4,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-enum {
-	DIGEST_SHA1_SIZE = 41,   /* hexadecimal digits and NUL */
-	DIGEST_SHA256_SIZE = 65, /* the same */
-	DIGEST_BASE64_SIZE = 45, /* a SHA-256 in Base64, padded, and NUL */
-};
+#include "../policy/catalogue.h"
 
-/* What identifies a file. SHA-256 decides; SHA-1 is there for catalogues of older tools. */
-struct digest {
-	uint64_t size;
-	char sha1[DIGEST_SHA1_SIZE], sha256[DIGEST_SHA256_SIZE];
-};
+enum { DIGEST_BASE64_SIZE = 45 }; /* a SHA-256 in Base64, padded, and NUL */
 
 struct digest_run;
 

@@ -13,10 +13,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "catalogue.h"
+#include "catalogue_load.h"
 #include "fetch_file.h"
 #include "file.h"
 #include "install.h"
@@ -62,12 +61,11 @@ is_no_rollback(
     const struct fetch_order *order, const struct catalogue *new, struct failure *failure)
 {
 	char *name = join(order->folder, "/" CATALOGUE_NAME);
-	struct buffer text = {0};
 	struct catalogue *old = NULL;
 	bool done = access(name, F_OK) != 0 && errno == ENOENT;
 
-	if (!done && file_read(name, CATALOGUE_MAX_BYTES, &text, failure))
-		old = catalogue_read(&text, name, failure);
+	if (!done)
+		old = catalogue_load_file(name, failure);
 	if (old != NULL) {
 		done = strcmp(old->product, order->product) == 0 ||
 		       failure_set(failure, FAILURE_LOCAL, "%s holds %s, not %s", order->folder,
@@ -75,7 +73,6 @@ is_no_rollback(
 		done = done && (order->version != NULL || may_follow(old, new, failure));
 	}
 	catalogue_free(old);
-	buffer_fini(&text);
 	free(name);
 	return done;
 }

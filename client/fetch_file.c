@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "digest.h"
+
 enum { ETAG_MAX = 256 };
 
 struct part {

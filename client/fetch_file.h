@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "catalogue.h"
+#include "../policy/catalogue.h"
 #include "failure.h"
 #include "https.h"
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "catalogue.h"
+#include "catalogue_load.h"
 #include "digest.h"
 #include "file.h"
 #include "report.h"
@@ -111,7 +111,6 @@ append(struct install_list *list, const char *folder, const struct catalogue *ca
 static bool
 add_folder(const struct collection *self, const char *folder)
 {
-	struct buffer text = {0};
 	struct catalogue *catalogue = NULL;
 	char *name = join(folder, CATALOGUE_NAME);
 	bool gone = access(name, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
@@ -119,14 +118,13 @@ add_folder(const struct collection *self, const char *folder)
 
 	if (gone)
 		report_detail("nothing is installed in %s any more", folder);
-	else if (file_read(name, CATALOGUE_MAX_BYTES, &text, self->failure))
-		catalogue = catalogue_read(&text, name, self->failure);
+	else
+		catalogue = catalogue_load_file(name, self->failure);
 	if (catalogue != NULL) {
 		append(self->list, folder, catalogue);
 		done = true;
 	}
 	catalogue_free(catalogue);
-	buffer_fini(&text);
 	free(name);
 	return done;
 }

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "catalogue_load.h"
 #include "signature.h"
 
 const char *
@@ -49,7 +49,7 @@ is_asked_for(const struct catalogue *catalogue, const struct release_order *orde
 		return failure_set(failure, FAILURE_CATALOGUE,
 		    "%s is the catalogue of %s, not of %s", name, catalogue->product,
 		    order->product);
-	if (!catalogue_is_current(catalogue, time(NULL), failure))
+	if (!catalogue_load_is_current(catalogue, failure))
 		return false;
 	return order->version == NULL || strcmp(order->version, catalogue->version) == 0 ||
 	       failure_set(failure, FAILURE_CATALOGUE, "%s is the catalogue of version %s", name,
@@ -72,7 +72,7 @@ release_get(struct release *self, const struct release_order *order, const char 
 	            (failure->kind == FAILURE_CATALOGUE &&
 	                get_pair(self, order, name, signature_name, https, failure));
 	if (done)
-		self->catalogue = catalogue_read(&self->text, name, failure);
+		self->catalogue = catalogue_load_text(&self->text, name, failure);
 	done = self->catalogue != NULL && is_asked_for(self->catalogue, order, name, failure);
 	free(signature_name);
 	free(name);

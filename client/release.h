@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "../policy/buffer.h"
-#include "catalogue.h"
+#include "../policy/catalogue.h"
 #include "failure.h"
 #include "https.h"
 #include "licence.h"

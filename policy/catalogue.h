@@ -3,18 +3,17 @@
  *
  * catalogue.json has one form, byte for byte, and is signed; catalogue.json.p7s beside it is the
  * detached CMS signature. Both stand in the folder of the version, and paths are relative to it.
+ * Signatures are checked elsewhere: by the update client, and by the gateway.
  */
-#ifndef CLIENT_CATALOGUE_H
-#define CLIENT_CATALOGUE_H
+#ifndef POLICY_CATALOGUE_H
+#define POLICY_CATALOGUE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
 
-#include "../policy/buffer.h"
-#include "digest.h"
-#include "failure.h"
+#include "buffer.h"
 
 #define CATALOGUE_NAME "catalogue.json"
 #define CATALOGUE_SIGNATURE_NAME "catalogue.json.p7s"
@@ -26,6 +25,19 @@ enum {
 	CATALOGUE_MAX_FILES = 100 * 1000,
 	CATALOGUE_MAX_BYTES = 64 * 1024 * 1024,
 	CATALOGUE_SIGNATURE_MAX_BYTES = 64 * 1024,
+	CATALOGUE_DEFECT_MAX = 1024, /* the longest text that says what is wrong, and NUL */
+};
+
+enum {
+	DIGEST_SHA1_SIZE = 41,   /* hexadecimal digits and NUL */
+	DIGEST_SHA256_SIZE = 65, /* the same */
+};
+
+/* What identifies a file. SHA-256 decides; SHA-1 is there for catalogues of older tools, which have
+ * nothing else: sha256 is "" then. */
+struct digest {
+	uint64_t size;
+	char sha1[DIGEST_SHA1_SIZE], sha256[DIGEST_SHA256_SIZE];
 };
 
 struct catalogue_file {
@@ -47,19 +59,19 @@ bool catalogue_is_version(const char *text);
  * number that is missing counts as 0. */
 int catalogue_compare_versions(const char *a, const char *b);
 
-/* Reads TEXT, called NAME in failures. Nothing but what catalogue_print() writes is accepted. */
-struct catalogue *catalogue_read(
-    const struct buffer *text, const char *name, struct failure *failure);
+/* Reads TEXT; nothing but what catalogue_print() writes is accepted. NULL, with DEFECT a sentence's
+ * end ("is not a catalogue"), when it is anything else. */
+struct catalogue *catalogue_read(const struct buffer *text, char defect[CATALOGUE_DEFECT_MAX]);
 void catalogue_free(struct catalogue *self);
 
 /* Sorts the files by path and checks that no path is the folder of another and that no two differ
  * in case only, which some file systems could not hold. */
-bool catalogue_settle(struct catalogue *self, struct failure *failure);
+bool catalogue_settle(struct catalogue *self, char defect[CATALOGUE_DEFECT_MAX]);
 
 void catalogue_print(const struct catalogue *self, struct buffer *out);
 
-/* False, with FAILURE filled, when the last day of validity is over at NOW. */
-bool catalogue_is_current(const struct catalogue *self, time_t now, struct failure *failure);
+/* False when the last day of validity is over at NOW. */
+bool catalogue_is_current(const struct catalogue *self, time_t now);
 
 /* What is wrong with PATH as the path of a file in a catalogue; NULL when nothing is. */
 const char *catalogue_path_defect(const char *path);

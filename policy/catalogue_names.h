@@ -1,6 +1,6 @@
 /* Names in a catalogue that cannot stand side by side on every file system. */
-#ifndef CLIENT_CATALOGUE_NAMES_H
-#define CLIENT_CATALOGUE_NAMES_H
+#ifndef POLICY_CATALOGUE_NAMES_H
+#define POLICY_CATALOGUE_NAMES_H
 
 #include "catalogue.h"
 

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../policy/json_writer.h"
-#include "../policy/path.h"
-#include "../policy/policy_value.h"
 #include "catalogue_names.h"
+#include "json_writer.h"
+#include "path.h"
+#include "policy_value.h"
 
 #define FORMAT "catalogue/1"
 
@@ -89,15 +89,17 @@ compare_paths(const void *a, const void *b)
 }
 
 bool
-catalogue_settle(struct catalogue *self, struct failure *failure)
+catalogue_settle(struct catalogue *self, char defect[CATALOGUE_DEFECT_MAX])
 {
 	if (self->file_count > 0)
 		qsort(self->files, self->file_count, sizeof *self->files, compare_paths);
 	const char *clash = catalogue_names_clash(self);
-	return clash == NULL || failure_set(failure, FAILURE_CATALOGUE,
-	                            "%s: another file has that name but for the case of letters, "
-	                            "or is the folder of this one",
-	                            clash);
+	if (clash != NULL)
+		snprintf(defect, CATALOGUE_DEFECT_MAX,
+		    "names %s: another file has that name but for the case of letters, or is the "
+		    "folder of this one",
+		    clash);
+	return clash == NULL;
 }
 
 /* --- reading */
@@ -129,13 +131,15 @@ static bool
 read_file(const json_t *entry, struct catalogue_file *file)
 {
 	const json_t *size = json_object_get(entry, "size");
+	bool has_sha256 = json_object_get(entry, "sha256") != NULL;
 
 	if (!json_is_integer(size) || json_integer_value(size) < 0)
 		return false;
 	file->digest.size = (uint64_t)json_integer_value(size);
 	return read_text(entry, "path", &file->path) && catalogue_path_defect(file->path) == NULL &&
 	       read_digest(entry, "sha1", DIGEST_SHA1_SIZE, file->digest.sha1) &&
-	       read_digest(entry, "sha256", DIGEST_SHA256_SIZE, file->digest.sha256);
+	       (!has_sha256 ||
+	           read_digest(entry, "sha256", DIGEST_SHA256_SIZE, file->digest.sha256));
 }
 
 static bool
@@ -180,7 +184,7 @@ prints_as(const struct catalogue *self, const struct buffer *text)
 }
 
 struct catalogue *
-catalogue_read(const struct buffer *text, const char *name, struct failure *failure)
+catalogue_read(const struct buffer *text, char defect[CATALOGUE_DEFECT_MAX])
 {
 	struct catalogue *self = buffer_alloc(sizeof *self);
 	json_t *root = json_loadb(text->data != NULL ? buffer_bytes(text) : "", buffer_size(text),
@@ -189,12 +193,14 @@ catalogue_read(const struct buffer *text, const char *name, struct failure *fail
 
 	json_decref(root);
 	if (!done)
-		failure_set(failure, FAILURE_CATALOGUE, "%s is not a catalogue", name);
+		snprintf(defect, CATALOGUE_DEFECT_MAX, "is not a catalogue");
 	else
-		done = catalogue_settle(self, failure);
-	if (done && !prints_as(self, text))
-		done = failure_set(failure, FAILURE_CATALOGUE,
-		    "%s is not in the one form that a catalogue has", name);
+		done = catalogue_settle(self, defect);
+	if (done && !prints_as(self, text)) {
+		snprintf(
+		    defect, CATALOGUE_DEFECT_MAX, "is not in the one form that a catalogue has");
+		done = false;
+	}
 	if (!done) {
 		catalogue_free(self);
 		self = NULL;
@@ -234,19 +240,17 @@ catalogue_print(const struct catalogue *self, struct buffer *out)
 		json_writer_member(out, "path", file->path);
 		json_writer_number(out, "size", file->digest.size);
 		json_writer_member(out, "sha1", file->digest.sha1);
-		json_writer_member(out, "sha256", file->digest.sha256);
+		if (file->digest.sha256[0] != '\0')
+			json_writer_member(out, "sha256", file->digest.sha256);
 		buffer_append(out, "}", 1);
 	}
 	buffer_append(out, "\n]}\n", 4);
 }
 
 bool
-catalogue_is_current(const struct catalogue *self, time_t now, struct failure *failure)
+catalogue_is_current(const struct catalogue *self, time_t now)
 {
 	uint32_t day = 0;
 
-	return (policy_value_day(self->expires, &day) && now / SECONDS_A_DAY <= (time_t)day) ||
-	       failure_set(failure, FAILURE_CATALOGUE,
-	           "the catalogue of %s %s has expired: it was valid until %s", self->product,
-	           self->version, self->expires);
+	return policy_value_day(self->expires, &day) && now / SECONDS_A_DAY <= (time_t)day;
 }

@@ -1,0 +1,19 @@
+/* Catalogues from files and answers, with failures as spot tells them. */
+#ifndef CLIENT_CATALOGUE_LOAD_H
+#define CLIENT_CATALOGUE_LOAD_H
+
+#include "../policy/catalogue.h"
+#include "failure.h"
+
+/* Reads TEXT, which is called NAME in FAILURE; NULL, with FAILURE filled, unless it is a catalogue.
+ * The signature is the caller's business. */
+struct catalogue *catalogue_load_text(
+    const struct buffer *text, const char *name, struct failure *failure);
+
+/* The same for the file NAME. */
+struct catalogue *catalogue_load_file(const char *name, struct failure *failure);
+
+/* False, with FAILURE filled, when the last day of SELF's validity is over. */
+bool catalogue_load_is_current(const struct catalogue *self, struct failure *failure);
+
+#endif
