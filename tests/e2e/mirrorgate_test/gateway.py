@@ -385,4 +385,6 @@ def open_port_closed(port):
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it came just before the listening socket was closed
+        return False
     return False
