@@ -5,7 +5,9 @@
 #ifndef CLIENT_CONFIG_H
 #define CLIENT_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../policy/problems.h"
 
@@ -14,6 +16,7 @@ enum {
 	CONFIG_MAX_PINS = 16,
 	CONFIG_MIN_PINS = 2, /* the one in use and a spare, so that a lost key locks nobody out */
 	CONFIG_MAX_TRIES = 100,
+	CONFIG_MAX_CONNECTIONS = 16,
 };
 
 struct config {
@@ -26,6 +29,9 @@ struct config {
 	char *cache;                  /* folder of what is known about this machine */
 	char *state;                  /* folder of snapshots that wait, and of receipts */
 	unsigned tries;               /* how often a request is sent at most */
+	unsigned connections;         /* how many downloads at a time */
+	uint64_t rate;                /* bytes a second, all downloads together; 0: no limit */
+	bool allow_sha1;              /* catalogues that have nothing better are accepted */
 };
 
 /* Loads the file NAME; NULL, with PROBLEMS filled, when anything is wrong with it. */

@@ -21,6 +21,10 @@ void digest_run_free(struct digest_run *self);
 /* Reads FD from where it is to its end; false, with errno set, when it cannot be read. */
 bool digest_of_file(int fd, struct digest *digest);
 
+/* True when ACTUAL, which was computed, is what WANTED says: the size, SHA-256 and SHA-1; a WANTED
+ * of SHA-1 alone is content with that. */
+bool digest_is(const struct digest *actual, const struct digest *wanted);
+
 /* The Base64 of the SHA-256 that is given in hexadecimal digits. */
 void digest_base64(const char *sha256, char text[DIGEST_BASE64_SIZE]);
 

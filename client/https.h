@@ -27,7 +27,7 @@ void https_free(struct https *self);
 bool https_get(
     struct https *self, const char *path, size_t max, struct buffer *body, struct failure *failure);
 
-/* The two ends of a larger download; ARG is the caller's own. */
+/* Where a larger download goes; ARG is the caller's own. */
 struct https_sink {
 	void *arg;
 
@@ -42,11 +42,37 @@ struct https_sink {
 
 	/* After an answer that was whole; a failure that passes is tried again. */
 	bool (*end)(void *arg, struct failure *failure);
+
+	/* The last call, however it ended. */
+	void (*close)(void *arg);
 };
 
-/* Gets PATH, SIZE bytes, into SINK. An answer that is cut is resumed by Range and If-Range. */
-bool https_download(struct https *self, const char *path, uint64_t size,
-    const struct https_sink *sink, struct failure *failure);
+struct https_download {
+	const char *path; /* lives until close() */
+	uint64_t size;    /* exactly */
+	struct https_sink sink;
+};
+
+enum https_next {
+	HTTPS_NEXT,  /* DOWNLOAD is filled in */
+	HTTPS_LATER, /* none can begin just now: ask again when one has ended, or soon */
+	HTTPS_NONE,  /* there are no more */
+	HTTPS_FAILED /* FAILURE is filled in: ends all */
+};
+
+/* Where downloads come from. */
+struct https_source {
+	void *arg;
+	enum https_next (*next)(
+	    void *arg, struct https_download *download, struct failure *failure);
+	void (*tick)(void *arg); /* several times a second, for those who show progress */
+};
+
+/* Performs all downloads of SOURCE, as many at a time as the configuration has `connections`. An
+ * answer that is cut is resumed by Range and If-Range. The first one that fails for good ends them
+ * all, with its FAILURE. */
+bool https_download_all(
+    struct https *self, const struct https_source *source, struct failure *failure);
 
 /* JSON that is put; DIGEST is a whole header field, "Content-Digest: sha-256=:...:". */
 struct https_upload {

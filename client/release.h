@@ -19,6 +19,7 @@ struct release_order {
 	const char *product;
 	const char *version; /* NULL: the newest */
 	const char *signer;  /* PEM file of the certificate that signs catalogues; NULL: none */
+	bool allow_sha1;     /* a catalogue may have files without SHA-256; a note warns of it */
 };
 
 /* A catalogue with the bytes that were signed, as they are written to disk. */
