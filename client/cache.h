@@ -45,6 +45,10 @@ enum cache_result cache_link(struct cache *self, const struct digest *wanted, in
 bool cache_adopt(struct cache *self, int folder, const char *name, const struct digest *actual,
     struct failure *failure);
 
+/* True when there is an object of that name and size. Its bytes are not looked at: for those who
+ * only want to know whether to bring it. */
+bool cache_has(const struct cache *self, const struct digest *wanted);
+
 /* The folder of parts, for those who download. */
 int cache_parts(const struct cache *self);
 

@@ -18,6 +18,7 @@
 enum {
 	CONFIG_MAX_BYTES = 64 * 1024,
 	CONFIG_TRIES = 5,
+	CONFIG_CONNECTIONS = 4,
 	PIN_BASE64_LEN = 44, /* 32 bytes, padded */
 };
 
@@ -25,7 +26,8 @@ enum {
 struct spot_yaml {
 	char **servers, **pins;
 	unsigned servers_count, pins_count;
-	char *certificate, *key, *ca, *release, *proxy, *cache, *state, *tries;
+	char *certificate, *key, *ca, *release, *proxy, *cache, *state;
+	char *tries, *connections, *rate, *allow_sha1;
 };
 
 #define TEXT(key, member)                                                                       \
@@ -50,6 +52,9 @@ static const cyaml_schema_field_t fields[] = {
     TEXT("cache", cache),
     TEXT("state", state),
     TEXT("tries", tries),
+    TEXT("connections", connections),
+    TEXT("rate", rate),
+    TEXT("allow_sha1", allow_sha1),
     CYAML_FIELD_END,
 };
 
@@ -169,15 +174,32 @@ load_proxy(struct config *self, const struct spot_yaml *yaml, const struct loade
 	self->proxy = buffer_strdup(yaml->proxy != NULL ? yaml->proxy : "");
 }
 
-static void
-load_tries(struct config *self, const struct spot_yaml *yaml, const struct loader *loader)
+/* A number from 1 to MAX; FALLBACK when the file does not say. */
+static unsigned
+load_number(const char *value, const char *key, unsigned fallback, unsigned max,
+    const struct loader *loader)
 {
-	uint64_t tries = CONFIG_TRIES;
+	uint64_t number = fallback;
+	char what[64];
 
-	if (yaml->tries != NULL &&
-	    (!policy_value_number(yaml->tries, CONFIG_MAX_TRIES, &tries) || tries == 0))
-		report(loader, "tries", "must be a number from 1 to 100");
-	self->tries = (unsigned)tries;
+	if (value != NULL && (!policy_value_number(value, max, &number) || number == 0)) {
+		snprintf(what, sizeof what, "must be a number from 1 to %u", max);
+		report(loader, key, what);
+	}
+	return (unsigned)number;
+}
+
+static void
+load_transfers(struct config *self, const struct spot_yaml *yaml, const struct loader *loader)
+{
+	self->tries = load_number(yaml->tries, "tries", CONFIG_TRIES, CONFIG_MAX_TRIES, loader);
+	self->connections = load_number(
+	    yaml->connections, "connections", CONFIG_CONNECTIONS, CONFIG_MAX_CONNECTIONS, loader);
+	if (yaml->rate != NULL && !(policy_value_size(yaml->rate, &self->rate) && self->rate > 0))
+		report(loader, "rate", "must be bytes a second, such as 500K or 2M");
+	self->allow_sha1 = yaml->allow_sha1 != NULL && strcmp(yaml->allow_sha1, "true") == 0;
+	if (yaml->allow_sha1 != NULL && !self->allow_sha1 && strcmp(yaml->allow_sha1, "false") != 0)
+		report(loader, "allow_sha1", "must be true or false");
 }
 
 static struct config *
@@ -195,7 +217,7 @@ load(const struct spot_yaml *yaml, const struct loader *loader)
 	self->state = load_file(yaml->state != NULL ? yaml->state : DEFAULT_STATE, "state", loader);
 	load_pins(self, yaml, loader);
 	load_proxy(self, yaml, loader);
-	load_tries(self, yaml, loader);
+	load_transfers(self, yaml, loader);
 	return self;
 }
 

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../policy/buffer.h"
@@ -100,6 +101,13 @@ digest_of_file(int fd, struct digest *digest)
 	free(piece);
 	errno = saved;
 	return n == 0;
+}
+
+bool
+digest_is(const struct digest *actual, const struct digest *wanted)
+{
+	return actual->size == wanted->size && strcmp(actual->sha1, wanted->sha1) == 0 &&
+	       (wanted->sha256[0] == '\0' || strcmp(actual->sha256, wanted->sha256) == 0);
 }
 
 void

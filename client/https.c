@@ -1,45 +1,48 @@
 /*
- * Requests, one at a time, over a libcurl handle.
+ * Requests over one libcurl multi handle.
  *
- * The hard part is to keep apart who failed: the network, the server's certificate, ours, the
- * request, or the answer. libcurl's code says part of it, trust.c and answer.c the rest.
+ * The hard part is that each of several transfers fails, waits and is tried again on its own, while
+ * the others go on: a slot is one of them, and whatever waits has the time at which it is due.
  */
 #include "https.h"
 
-#include <curl/curl.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "answer.h"
+#include "exchange.h"
 #include "report.h"
 #include "retry.h"
-#include "trust.h"
+
+enum { TURN_MS = 200 }; /* the longest wait between two looks at everything */
+
+enum slot_state { SLOT_FREE, SLOT_RUNS, SLOT_WAITS };
+
+struct slot {
+	enum slot_state state;
+	CURL *handle;
+	struct exchange_order order;
+	struct https_download download; /* what the order points into, if it has a sink */
+	struct exchange exchange;       /* the try that goes on */
+	unsigned tries;
+	size_t server; /* in the configuration's list */
+	int64_t due;   /* of the next try, while it waits */
+};
 
 struct https {
 	const struct config *config;
 	struct trust *trust;
-	CURL *handle;
-	size_t server; /* the one in use, in the configuration's list */
+	CURLM *multi;
+	struct slot slots[CONFIG_MAX_CONNECTIONS];
+	size_t server; /* the one that answered last */
 };
 
-enum { PROBLEM_MAX = 64 * 1024 }; /* of an answer that is no success, this much is read */
-
-/* One request with all its tries, and the answer of the try that goes on. */
-struct exchange {
-	const char *path;
-	uint64_t size; /* exactly, with a sink; at most, with a body */
-	struct buffer *body;
-	const struct https_sink *sink;     /* instead of a body */
-	const struct https_upload *upload; /* what is put; NULL for a GET */
-	CURL *handle;
-	uint64_t offset;        /* of the first byte asked for */
-	bool begun;             /* something of the content has come */
-	bool success;           /* the status is one */
-	struct buffer problem;  /* the body of an answer that is none */
-	struct failure failure; /* what the answer's own bytes were refused for */
+/* What is to be done by one run. */
+struct run {
+	struct https *https;
+	const struct https_source *source; /* NULL when ORDER is all */
+	const struct exchange_order *order;
+	bool more; /* the source may have some */
 };
 
 struct https *
@@ -49,9 +52,15 @@ https_new(const struct config *config, struct failure *failure)
 	if (trust == NULL)
 		return NULL;
 	struct https *self = buffer_alloc(sizeof *self);
-	*self = (struct https){.config = config, .trust = trust, .handle = curl_easy_init()};
-	if (self->handle == NULL)
+	*self = (struct https){.config = config, .trust = trust, .multi = curl_multi_init()};
+	if (self->multi == NULL)
 		abort();
+	curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)config->connections);
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
+		self->slots[i].handle = curl_easy_init();
+		if (self->slots[i].handle == NULL)
+			abort();
+	}
 	return self;
 }
 
@@ -60,253 +69,254 @@ https_free(struct https *self)
 {
 	if (self == NULL)
 		return;
-	curl_easy_cleanup(self->handle);
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++)
+		curl_easy_cleanup(self->slots[i].handle);
+	curl_multi_cleanup(self->multi);
 	trust_free(self->trust);
 	free(self);
 }
 
-/* A value of the answer's header; NULL when it is not there exactly once. */
-static const char *
-field(CURL *handle, const char *name)
+static int64_t
+now_ms(void)
 {
-	struct curl_header *header = NULL;
+	struct timespec now;
 
-	if (curl_easy_header(handle, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
-	    header->amount != 1)
-		return NULL;
-	return header->value;
+	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+		abort();
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static const char *
-strong_etag(CURL *handle)
-{
-	const char *etag = field(handle, "ETag");
-	return etag != NULL && etag[0] == '"' ? etag : NULL;
-}
-
-/* What a server answers when it did all that was asked for. */
-static long
-whole_status(const struct exchange *self)
-{
-	return self->upload != NULL ? 201 : 200;
-}
-
-/* A 206 must be what was asked for, to the byte (RFC 9110, 15.3.7). */
-static bool
-begin_part(struct exchange *self)
-{
-	char expected[128];
-	const char *range = field(self->handle, "Content-Range");
-
-	snprintf(expected, sizeof expected, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, self->offset,
-	    self->size - 1, self->size);
-	if (self->offset == 0 || range == NULL || strcmp(range, expected) != 0)
-		return failure_set(&self->failure, FAILURE_ANSWER,
-		    "the server sends another part of %s than was asked for", self->path);
-	return true;
-}
-
-static bool
-begin(struct exchange *self)
-{
-	long status = 0;
-
-	self->begun = true;
-	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
-	self->success = status == whole_status(self) || (status == 206 && self->sink != NULL);
-	if (!self->success || self->sink == NULL)
-		return true;
-	if (status == 206 && !begin_part(self))
-		return false;
-	return self->sink->begin(self->sink->arg, status == 206 ? self->offset : 0,
-	    strong_etag(self->handle), &self->failure);
-}
-
-static bool
-take(struct exchange *self, const char *bytes, size_t len)
-{
-	if (!self->begun && !begin(self))
-		return false;
-	struct buffer *body = self->success ? self->body : &self->problem;
-	if (self->success && self->sink != NULL)
-		return self->sink->take(self->sink->arg, bytes, len, &self->failure);
-	if (len > (self->success ? self->size : PROBLEM_MAX) - buffer_size(body))
-		return failure_set(&self->failure, FAILURE_ANSWER,
-		    "the server sends more than it may for %s", self->path);
-	buffer_append(body, bytes, len);
-	return true;
-}
+/* ---- slots --------------------------------------------------------------------------------- */
 
 static size_t
-on_body(char *bytes, size_t one, size_t len, void *self)
+count_slots(const struct https *self, enum slot_state state)
 {
-	(void)one; /* libcurl's size of an item is always 1 */
-	return take(self, bytes, len) ? len : 0;
-}
-/* Asks for what is missing only, when there is a part already. */
-static struct curl_slist *
-set_range(struct exchange *self)
-{
-	const char *etag = NULL;
-	char text[512];
+	size_t count = 0;
 
-	self->offset = self->sink != NULL ? self->sink->resume(self->sink->arg, &etag) : 0;
-	if (self->offset == 0)
-		return NULL;
-	snprintf(text, sizeof text, "%" PRIu64 "-", self->offset);
-	curl_easy_setopt(self->handle, CURLOPT_RANGE, text);
-	snprintf(text, sizeof text, "If-Range: %s", etag);
-	struct curl_slist *fields = curl_slist_append(NULL, text);
-	if (fields == NULL)
-		abort();
-	curl_easy_setopt(self->handle, CURLOPT_HTTPHEADER, fields);
-	return fields;
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++)
+		count += self->slots[i].state == state;
+	return count;
 }
 
-/* libcurl would wait for a 100 before a large content: the answer is the same without. */
-static struct curl_slist *
-set_upload(struct exchange *self)
+/* Those that run share the rate. */
+static void
+share_rate(struct https *self)
 {
-	const char *const lines[] = {
-	    "Content-Type: application/json", self->upload->digest, "Expect:"};
-	struct curl_slist *fields = NULL;
+	uint64_t running = count_slots(self, SLOT_RUNS);
 
-	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-		fields = curl_slist_append(fields, lines[i]);
-		if (fields == NULL)
-			abort();
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS && self->config->rate > 0; i++) {
+		if (self->slots[i].state == SLOT_RUNS)
+			curl_easy_setopt(self->slots[i].handle, CURLOPT_MAX_RECV_SPEED_LARGE,
+			    (curl_off_t)(self->config->rate / running + 1));
 	}
-	curl_easy_setopt(self->handle, CURLOPT_CUSTOMREQUEST, "PUT");
-	curl_easy_setopt(self->handle, CURLOPT_POSTFIELDSIZE, (long)self->upload->len);
-	curl_easy_setopt(self->handle, CURLOPT_POSTFIELDS, self->upload->bytes);
-	curl_easy_setopt(self->handle, CURLOPT_HTTPHEADER, fields);
-	return fields;
-}
-
-static CURLcode
-perform(struct https *self, const char *server, struct exchange *exchange, char *text)
-{
-	char *url = NULL;
-
-	if (asprintf(&url, "%s%s", server, exchange->path) < 0)
-		abort();
-	curl_easy_reset(self->handle);
-	trust_apply(self->trust, self->handle);
-	trust_forget(self->trust);
-	curl_easy_setopt(self->handle, CURLOPT_URL, url);
-	curl_easy_setopt(self->handle, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(self->handle, CURLOPT_ERRORBUFFER, text);
-	curl_easy_setopt(self->handle, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(self->handle, CURLOPT_WRITEDATA, exchange);
-	struct curl_slist *fields =
-	    exchange->upload != NULL ? set_upload(exchange) : set_range(exchange);
-	if (exchange->offset > 0)
-		report_detail("GET %s from byte %" PRIu64, url, exchange->offset);
-	else
-		report_detail("%s %s", exchange->upload != NULL ? "PUT" : "GET", url);
-	CURLcode code = curl_easy_perform(self->handle);
-	curl_slist_free_all(fields);
-	free(url);
-	return code;
-}
-
-/* The part that we have does not fit the server's file any more. */
-static bool
-start_over(const struct exchange *exchange, struct failure *failure)
-{
-	if (!exchange->sink->begin(exchange->sink->arg, 0, NULL, failure))
-		return false;
-	failure_set(failure, FAILURE_ANSWER, "%s has changed on the server", exchange->path);
-	failure->passes = true;
-	return false;
-}
-
-static bool
-judge_status(struct https *self, const char *server, const struct exchange *exchange,
-    struct failure *failure)
-{
-	const struct buffer *problem = &exchange->problem;
-	long status = 0;
-	curl_off_t retry_after = 0;
-
-	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
-	if (status == whole_status(exchange) || (exchange->success && exchange->begun))
-		return true;
-	if (status == 416 && exchange->offset > 0)
-		return start_over(exchange, failure);
-	answer_judge(server, exchange->path, status,
-	    problem->data != NULL ? buffer_bytes(problem) : "", buffer_size(problem), failure);
-	curl_easy_getinfo(self->handle, CURLINFO_RETRY_AFTER, &retry_after);
-	failure->retry_after = (long)retry_after;
-	return false;
-}
-
-static bool
-try_once(struct https *self, struct exchange *exchange, struct failure *failure)
-{
-	const char *server = self->config->servers[self->server];
-	char text[CURL_ERROR_SIZE] = "";
-
-	CURLcode code = perform(self, server, exchange, text);
-	if (exchange->failure.kind != FAILURE_NONE) {
-		*failure = exchange->failure;
-		return false;
-	}
-	if (code != CURLE_OK)
-		return trust_judge(self->trust, server, code, text, failure);
-	return judge_status(self, server, exchange, failure) &&
-	       (exchange->sink == NULL || exchange->sink->end(exchange->sink->arg, failure));
 }
 
 static void
-wait_for(long milliseconds)
+slot_start(struct https *self, struct slot *slot)
 {
-	struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-
-	while (nanosleep(&left, &left) != 0)
-		;
+	slot->state = SLOT_RUNS;
+	slot->tries++;
+	exchange_begin(&slot->exchange, &slot->order, self->trust, slot->handle,
+	    self->config->servers[slot->server]);
+	curl_easy_setopt(slot->handle, CURLOPT_PRIVATE, slot);
+	share_rate(self);
+	if (curl_multi_add_handle(self->multi, slot->handle) != CURLM_OK)
+		abort();
 }
 
-/* Tries until it is done or not worth another try. */
-static bool
-run(struct https *self, const struct exchange *order, struct failure *failure)
+static void
+slot_free(struct https *self, struct slot *slot)
 {
-	for (unsigned tries = 1;; tries++) {
-		struct exchange exchange = *order;
-		exchange.handle = self->handle;
-		bool done = try_once(self, &exchange, failure);
-		buffer_fini(&exchange.problem);
-		if (done)
-			return true;
-		if (order->body != NULL)
-			buffer_fini(order->body);
-		if (!retry_is_due(failure, tries, self->config->tries))
-			return false;
-		long pause = retry_pause(failure, tries);
-		report_note("%s; trying again in %.1f s", failure->text, (double)pause / 1000);
-		wait_for(pause);
-		self->server = (self->server + 1) % self->config->server_count;
+	const struct https_sink *sink = slot->order.sink;
+
+	if (slot->state == SLOT_RUNS) {
+		curl_multi_remove_handle(self->multi, slot->handle);
+		exchange_abandon(&slot->exchange);
 	}
+	slot->state = SLOT_FREE;
+	if (sink != NULL)
+		sink->close(sink->arg);
+}
+
+/* The slot's transfer ended with CODE. False, with FAILURE filled, when it failed for good. */
+static bool
+slot_end(struct https *self, struct slot *slot, CURLcode code, struct failure *failure)
+{
+	bool done = exchange_end(&slot->exchange, code, failure);
+
+	curl_multi_remove_handle(self->multi, slot->handle);
+	slot->state = SLOT_WAITS;
+	share_rate(self);
+	if (done) {
+		self->server = slot->server;
+		slot_free(self, slot);
+		return true;
+	}
+	if (!retry_is_due(failure, slot->tries, self->config->tries)) {
+		slot_free(self, slot);
+		return false;
+	}
+	long pause = retry_pause(failure, slot->tries);
+	report_note("%s; trying again in %.1f s", failure->text, (double)pause / 1000);
+	slot->due = now_ms() + pause;
+	slot->server = (slot->server + 1) % self->config->server_count;
+	return true;
+}
+
+/* ---- runs ---------------------------------------------------------------------------------- */
+
+/* Puts the next order of RUN into SLOT. */
+static enum https_next
+take_order(struct run *run, struct slot *slot, struct failure *failure)
+{
+	if (run->source == NULL) {
+		slot->order = *run->order;
+		run->more = false;
+		return HTTPS_NEXT;
+	}
+	enum https_next next = run->source->next(run->source->arg, &slot->download, failure);
+	if (next == HTTPS_NEXT)
+		slot->order = (struct exchange_order){.path = slot->download.path,
+		    .size = slot->download.size,
+		    .sink = &slot->download.sink};
+	run->more = next != HTTPS_NONE;
+	return next;
+}
+
+/* Gives orders to free slots. */
+static bool
+fill(struct run *run, struct failure *failure)
+{
+	struct https *self = run->https;
+
+	for (size_t i = 0; i < self->config->connections && run->more; i++) {
+		struct slot *slot = &self->slots[i];
+		if (slot->state != SLOT_FREE)
+			continue;
+		enum https_next next = take_order(run, slot, failure);
+		if (next == HTTPS_FAILED)
+			return false;
+		if (next != HTTPS_NEXT)
+			return true;
+		slot->tries = 0;
+		slot->server = self->server;
+		slot_start(self, slot);
+	}
+	return true;
+}
+
+static void
+start_due(struct https *self)
+{
+	int64_t now = now_ms();
+
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
+		if (self->slots[i].state == SLOT_WAITS && self->slots[i].due <= now)
+			slot_start(self, &self->slots[i]);
+	}
+}
+
+/* Ends what libcurl says has ended, COUNT of them. */
+static bool
+reap(struct https *self, size_t *count, struct failure *failure)
+{
+	struct CURLMsg *message;
+	int rest;
+
+	*count = 0;
+	while ((message = curl_multi_info_read(self->multi, &rest)) != NULL) {
+		struct slot *slot = NULL;
+		CURLcode code = message->data.result;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&slot);
+		assert(message->msg == CURLMSG_DONE && slot != NULL);
+		if (!slot_end(self, slot, code, failure))
+			return false;
+		++*count;
+	}
+	return true;
+}
+
+/* Milliseconds until a slot that waits is due, or until all is to be looked at again. */
+static int
+wait_ms(const struct https *self)
+{
+	int64_t now = now_ms(), wait = TURN_MS;
+
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
+		const struct slot *slot = &self->slots[i];
+		if (slot->state == SLOT_WAITS && slot->due - now < wait)
+			wait = slot->due > now ? slot->due - now : 0;
+	}
+	return (int)wait;
+}
+
+enum turn { TURN_GO_ON, TURN_DONE, TURN_FAILED };
+
+static enum turn
+turn(struct run *run, struct failure *failure)
+{
+	struct https *self = run->https;
+	int running;
+	size_t ended;
+
+	if (!fill(run, failure))
+		return TURN_FAILED;
+	start_due(self);
+	if (count_slots(self, SLOT_FREE) == CONFIG_MAX_CONNECTIONS && !run->more)
+		return TURN_DONE;
+	if (curl_multi_perform(self->multi, &running) != CURLM_OK)
+		abort();
+	if (!reap(self, &ended, failure))
+		return TURN_FAILED;
+	if (run->source != NULL && run->source->tick != NULL)
+		run->source->tick(run->source->arg);
+	/* What has ended makes room for the next at once. */
+	if (ended == 0 && curl_multi_poll(self->multi, NULL, 0, wait_ms(self), NULL) != CURLM_OK)
+		abort();
+	return TURN_GO_ON;
+}
+
+static bool
+perform(struct run *run, struct failure *failure)
+{
+	enum turn now;
+
+	trust_forget(run->https->trust);
+	do
+		now = turn(run, failure);
+	while (now == TURN_GO_ON);
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
+		if (run->https->slots[i].state != SLOT_FREE)
+			slot_free(run->https, &run->https->slots[i]);
+	}
+	return now == TURN_DONE;
+}
+
+static bool
+perform_one(struct https *self, const struct exchange_order *order, struct failure *failure)
+{
+	return perform(&(struct run){.https = self, .order = order, .more = true}, failure);
 }
 
 bool
 https_get(
     struct https *self, const char *path, size_t max, struct buffer *body, struct failure *failure)
 {
-	return run(self, &(struct exchange){.path = path, .size = max, .body = body}, failure);
-}
-
-bool
-https_download(struct https *self, const char *path, uint64_t size, const struct https_sink *sink,
-    struct failure *failure)
-{
-	return run(self, &(struct exchange){.path = path, .size = size, .sink = sink}, failure);
+	return perform_one(
+	    self, &(struct exchange_order){.path = path, .size = max, .body = body}, failure);
 }
 
 bool
 https_put(struct https *self, const char *path, const struct https_upload *upload, size_t max,
     struct buffer *body, struct failure *failure)
 {
-	return run(self,
-	    &(struct exchange){.path = path, .size = max, .body = body, .upload = upload}, failure);
+	return perform_one(self,
+	    &(struct exchange_order){.path = path, .size = max, .body = body, .upload = upload},
+	    failure);
+}
+
+bool
+https_download_all(struct https *self, const struct https_source *source, struct failure *failure)
+{
+	return perform(&(struct run){.https = self, .source = source, .more = true}, failure);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../policy/policy_value.h"
 #include "catalogue_command.h"
 #include "config.h"
 #include "failure.h"
@@ -32,6 +33,7 @@ struct options {
 	const char *under;
 	bool dry_run, send, pending;
 	const char *product, *version, *expires, *sign, *key, *signer;
+	const char *rate, *max;
 };
 
 static void
@@ -59,6 +61,19 @@ usage_error(const char *what, const char *which)
 	return FAILURE_USAGE;
 }
 
+/* What --rate says counts instead of the configuration's. */
+static bool
+read_rate(const char *text, struct config *config, struct failure *failure)
+{
+	uint64_t rate = 0;
+
+	if (!policy_value_size(text, &rate) || rate == 0)
+		return failure_set(failure, FAILURE_USAGE,
+		    "--rate takes bytes a second, such as 500K or 2M, not %s", text);
+	config->rate = rate;
+	return true;
+}
+
 /* Prints every mistake of the configuration itself; FAILURE then only counts them. */
 static struct config *
 load_config(const struct options *options, struct failure *failure)
@@ -71,6 +86,10 @@ load_config(const struct options *options, struct failure *failure)
 		failure_set(failure, FAILURE_CONFIGURATION, "%s has problems: %zu", options->config,
 		    problems_count(problems));
 	problems_free(problems);
+	if (config != NULL && options->rate != NULL && !read_rate(options->rate, config, failure)) {
+		config_free(config);
+		config = NULL;
+	}
 	return config;
 }
 
@@ -124,14 +143,31 @@ run_list(const struct options *options, struct failure *failure)
 	return with_servers(options, list, failure);
 }
 
+/* Prints OUT when there is a result that should be; frees it in any case. */
+static bool
+end_with(struct buffer *out, bool done, const struct options *options, struct failure *failure)
+{
+	if (done && options->json)
+		return print_result(out, failure);
+	buffer_fini(out);
+	return done;
+}
+
 static bool
 fetch(const struct options *options, const struct config *config, struct https *https,
     struct failure *failure)
 {
-	const struct fetch_order order = {
-	    options->argument, options->second, options->to, config->cache, config->release};
+	const struct fetch_order order = {options->argument, options->second, options->to, config};
+	struct fetch_result result = {0};
+	struct buffer out = {0};
+	bool done = fetch_product(&order, https, &result, failure);
 
-	return fetch_product(&order, https, failure);
+	if (done) {
+		fetch_print_json(&order, &result, &out);
+		buffer_append(&out, "\n", 1);
+	}
+	fetch_result_fini(&result);
+	return end_with(&out, done, options, failure);
 }
 
 static bool
@@ -146,7 +182,10 @@ static bool
 update(const struct options *options, const struct config *config, struct https *https,
     struct failure *failure)
 {
-	return update_all(config, options->argument, https, failure);
+	struct buffer out = {0};
+	bool done = update_all(config, options->argument, https, &out, failure);
+
+	return end_with(&out, done, options, failure);
 }
 
 static bool
@@ -284,6 +323,8 @@ enum {
 	OPTION_DRY_RUN,
 	OPTION_SEND,
 	OPTION_PENDING,
+	OPTION_RATE,
+	OPTION_MAX,
 };
 
 static const struct option long_options[] = {
@@ -303,6 +344,8 @@ static const struct option long_options[] = {
     {"send", no_argument, NULL, OPTION_SEND},
     {"pending", no_argument, NULL, OPTION_PENDING},
     {"signer", required_argument, NULL, OPTION_SIGNER},
+    {"rate", required_argument, NULL, OPTION_RATE},
+    {"max", required_argument, NULL, OPTION_MAX},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -359,6 +402,12 @@ take_option(struct options *options, int option)
 		return true;
 	case OPTION_SIGNER:
 		options->signer = optarg;
+		return true;
+	case OPTION_RATE:
+		options->rate = optarg;
+		return true;
+	case OPTION_MAX:
+		options->max = optarg;
 		return true;
 	default:
 		return false;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "catalogue_load.h"
+#include "report.h"
 #include "signature.h"
 
 const char *
@@ -39,6 +40,27 @@ get_pair(struct release *self, const struct release_order *order, const char *na
 	       https_get(https, signature_name, CATALOGUE_SIGNATURE_MAX_BYTES, &self->signature,
 	           failure) &&
 	       signature_verify(&self->text, &self->signature, order->signer, name, failure);
+}
+
+/* What SHA-1 alone vouches for can be forged by who can make it collide: only on demand. */
+static bool
+has_digests(const struct catalogue *catalogue, const struct release_order *order, const char *name,
+    struct failure *failure)
+{
+	size_t weak = 0;
+
+	for (size_t i = 0; i < catalogue->file_count; i++)
+		weak += catalogue->files[i].digest.sha256[0] == '\0';
+	if (weak == 0)
+		return true;
+	if (!order->allow_sha1)
+		return failure_set(failure, FAILURE_CATALOGUE,
+		    "%s has files that SHA-1 alone vouches for: %zu; `allow_sha1: true` would "
+		    "accept them",
+		    name, weak);
+	report_note("warning: %s %s has files that SHA-1 alone vouches for: %zu",
+	    catalogue->product, catalogue->version, weak);
+	return true;
 }
 
 static bool
@@ -73,7 +95,8 @@ release_get(struct release *self, const struct release_order *order, const char 
 	                get_pair(self, order, name, signature_name, https, failure));
 	if (done)
 		self->catalogue = catalogue_load_text(&self->text, name, failure);
-	done = self->catalogue != NULL && is_asked_for(self->catalogue, order, name, failure);
+	done = self->catalogue != NULL && is_asked_for(self->catalogue, order, name, failure) &&
+	       has_digests(self->catalogue, order, name, failure);
 	free(signature_name);
 	free(name);
 	return done;

@@ -17,31 +17,48 @@ ends_all(const struct failure *failure)
 	       failure->kind == FAILURE_CERTIFICATE || failure->kind == FAILURE_CONFIGURATION;
 }
 
+static bool
+update_one(const struct fetch_order *order, struct https *https, struct buffer *out,
+    struct failure *failure)
+{
+	struct fetch_result result = {0};
+	bool done = fetch_product(order, https, &result, failure);
+
+	if (done) {
+		buffer_append(out, ",", buffer_size(out) > 0);
+		fetch_print_json(order, &result, out);
+	} else {
+		report_note("%s: %s", order->folder, failure->text);
+	}
+	fetch_result_fini(&result);
+	return done;
+}
+
 bool
-update_all(
-    const struct config *config, const char *product, struct https *https, struct failure *failure)
+update_all(const struct config *config, const char *product, struct https *https,
+    struct buffer *out, struct failure *failure)
 {
 	struct install_list list = {0};
+	struct buffer updated = {0};
 	bool done = install_list(config->cache, NULL, &list, failure);
 	size_t tried = 0, failed = 0;
 	struct failure last = {0};
 
 	for (size_t i = 0; i < list.count && done && !(failed > 0 && ends_all(&last)); i++) {
 		const struct install *it = &list.installs[i];
-		const struct fetch_order order = {
-		    it->product, NULL, it->folder, config->cache, config->release};
+		const struct fetch_order order = {it->product, NULL, it->folder, config};
 
 		if (product != NULL && strcmp(product, it->product) != 0)
 			continue;
 		tried++;
-		if (fetch_product(&order, https, &last))
-			continue;
-		report_note("%s: %s", it->folder, last.text);
-		if (failed++ == 0)
+		if (!update_one(&order, https, &updated, &last) && failed++ == 0)
 			*failure = last;
 	}
 	if (done && tried == 0 && product != NULL)
 		done = failure_set(failure, FAILURE_LOCAL, "%s is not installed here", product);
+	buffer_printf(out, "{\"updated\":[%.*s]}\n", (int)buffer_size(&updated),
+	    updated.data != NULL ? buffer_bytes(&updated) : "");
+	buffer_fini(&updated);
 	install_list_fini(&list);
 	return done && failed == 0;
 }

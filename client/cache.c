@@ -1,0 +1,359 @@
+/*
+ * The cache of artifacts. The hard part is that several processes use it at once and each may be
+ * killed: an object is written elsewhere, synced and renamed; what is read is judged by its bytes;
+ * and what is judged is the open file, not the name.
+ */
+#include "cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache_private.h"
+#include "report.h"
+
+enum { PIECE = 128 * 1024 };
+
+bool
+cache_fail(const struct cache *self, struct failure *failure, const char *doing, const char *name)
+{
+	return failure_set(failure, FAILURE_LOCAL, "cannot %s %s/%s: %s", doing, self->folder, name,
+	    strerror(errno));
+}
+
+/* ---- the folders --------------------------------------------------------------------------- */
+
+/* Opens the folder NAME in FOLDER, made when it is not there. -1 with errno set. */
+static int
+open_folder(int folder, const char *name)
+{
+	if (mkdirat(folder, name, 0777) == 0)
+		(void)fsync(folder);
+	else if (errno != EEXIST)
+		return -1;
+	return openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool
+open_all(struct cache *self, struct failure *failure)
+{
+	static const char *const names[CACHE_FOLDERS] = {"sha256", "sha1", "parts"};
+
+	self->root = open_folder(AT_FDCWD, self->folder);
+	if (self->root < 0)
+		return cache_fail(self, failure, "open", "");
+	for (int i = 0; i < CACHE_FOLDERS; i++) {
+		self->folders[i] = open_folder(self->root, names[i]);
+		if (self->folders[i] < 0)
+			return cache_fail(self, failure, "open", names[i]);
+	}
+	self->lock = openat(self->root, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+	return self->lock >= 0 || cache_fail(self, failure, "open", "lock");
+}
+
+bool
+cache_lock(struct cache *self, int how, struct failure *failure)
+{
+	if (flock(self->lock, how | LOCK_NB) == 0)
+		return true;
+	report_note("waiting for another spot that works in %s", self->folder);
+	while (flock(self->lock, how) != 0) {
+		if (errno != EINTR)
+			return cache_fail(self, failure, "lock", "lock");
+	}
+	return true;
+}
+
+struct cache *
+cache_open(const char *folder, struct failure *failure)
+{
+	struct cache *self = buffer_alloc(sizeof *self);
+
+	*self = (struct cache){.folder = buffer_strdup(folder), .root = -1, .lock = -1};
+	for (int i = 0; i < CACHE_FOLDERS; i++)
+		self->folders[i] = -1;
+	if (open_all(self, failure) && cache_lock(self, LOCK_SH, failure))
+		return self;
+	cache_close(self);
+	return NULL;
+}
+
+static void
+close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+cache_close(struct cache *self)
+{
+	if (self == NULL)
+		return;
+	for (int i = 0; i < CACHE_FOLDERS; i++)
+		close_if_open(self->folders[i]);
+	close_if_open(self->root);
+	close_if_open(self->lock);
+	free(self->folder);
+	free(self);
+}
+
+int
+cache_parts(const struct cache *self)
+{
+	return self->folders[CACHE_PARTS];
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+void
+cache_object_name(const char *hex, char name[CACHE_NAME_SIZE])
+{
+	snprintf(name, CACHE_NAME_SIZE, "%.2s/%s", hex, hex);
+}
+
+/* The SHA-256 of the object with the SHA-1 that WANTED gives. */
+static bool
+look_up_sha1(const struct cache *self, const struct digest *wanted, char sha256[DIGEST_SHA256_SIZE])
+{
+	char name[CACHE_NAME_SIZE], target[CACHE_LINK_SIZE + 1];
+
+	cache_object_name(wanted->sha1, name);
+	ssize_t len = readlinkat(self->folders[CACHE_SHA1], name, target, sizeof target - 1);
+	if (len < (ssize_t)DIGEST_SHA256_SIZE)
+		return false;
+	target[len] = '\0';
+	memcpy(sha256, target + len - (DIGEST_SHA256_SIZE - 1), DIGEST_SHA256_SIZE);
+	return strspn(sha256, "0123456789abcdef") == DIGEST_SHA256_SIZE - 1;
+}
+
+/* The name of the object that WANTED names; false when there can be none. */
+static bool
+find_name(const struct cache *self, const struct digest *wanted, char name[CACHE_NAME_SIZE])
+{
+	char sha256[DIGEST_SHA256_SIZE];
+
+	memcpy(sha256, wanted->sha256, sizeof sha256);
+	if (sha256[0] == '\0' && !look_up_sha1(self, wanted, sha256))
+		return false;
+	cache_object_name(sha256, name);
+	return true;
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static int
+open_object(const struct cache *self, const char *name)
+{
+	return openat(
+	    self->folders[CACHE_SHA256], name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+bool
+cache_has(const struct cache *self, const struct digest *wanted)
+{
+	char name[CACHE_NAME_SIZE];
+	struct stat st;
+
+	return find_name(self, wanted, name) &&
+	       fstatat(self->folders[CACHE_SHA256], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode) && (uint64_t)st.st_size == wanted->size;
+}
+
+static bool
+write_all(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+/* Reads FD to its end, writes what is there to TO unless that is -1, and tells the digest. A file
+ * that cannot be read, or grows beyond MAX, is as good as damaged: false with *WRITE_FAILED unset.
+ */
+static bool
+copy_and_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write_failed)
+{
+	struct digest_run *run = digest_run_new();
+	char *piece = buffer_alloc(PIECE);
+	uint64_t size = 0;
+	ssize_t n = 0;
+
+	*write_failed = false;
+	while (size <= max && (n = read(fd, piece, PIECE)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		size += (uint64_t)n;
+		digest_run_add(run, piece, (size_t)n);
+		if (to >= 0 && !write_all(to, piece, (size_t)n)) {
+			*write_failed = true;
+			break;
+		}
+	}
+	int saved = errno;
+	digest_run_finish(run, digest);
+	digest_run_free(run);
+	free(piece);
+	errno = saved;
+	return n == 0 && size <= max;
+}
+
+/* Takes a damaged object away. */
+static enum cache_result
+drop(struct cache *self, const char *name)
+{
+	report_note("%s/sha256/%s is damaged: taken away", self->folder, name);
+	unlinkat(self->folders[CACHE_SHA256], name, 0);
+	return CACHE_ABSENT;
+}
+
+/* Reads the object NAME, open as FD, to its end; TO as above. */
+static enum cache_result
+verify(struct cache *self, const char *name, int fd, const struct digest *wanted, int to,
+    struct failure *failure)
+{
+	struct digest digest;
+	struct stat st;
+	bool write_failed = false;
+
+	if (fstat(fd, &st) != 0)
+		abort(); /* it is open */
+	bool same = S_ISREG(st.st_mode) && (uint64_t)st.st_size == wanted->size &&
+	            copy_and_digest(fd, to, wanted->size, &digest, &write_failed) &&
+	            digest_is(&digest, wanted);
+	if (write_failed) {
+		cache_fail(self, failure, "copy", name);
+		return CACHE_FAILED;
+	}
+	if (!same)
+		return drop(self, name);
+	/* The time of its last use, for cache_gc(), whatever the mount options; a reader without
+	 * that right may still use it. */
+	static const struct timespec used[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+	(void)futimens(fd, used);
+	return CACHE_DONE;
+}
+
+/* Opens the object that WANTED names: *FD is -1 unless it is there. */
+static enum cache_result
+open_wanted(struct cache *self, const struct digest *wanted, char name[CACHE_NAME_SIZE], int *fd,
+    struct failure *failure)
+{
+	*fd = -1;
+	if (!find_name(self, wanted, name))
+		return CACHE_ABSENT;
+	*fd = open_object(self, name);
+	if (*fd >= 0)
+		return CACHE_DONE;
+	if (errno == ENOENT)
+		return CACHE_ABSENT;
+	if (errno == ELOOP)
+		return drop(self, name);
+	cache_fail(self, failure, "open", name);
+	return CACHE_FAILED;
+}
+
+enum cache_result
+cache_copy(struct cache *self, const struct digest *wanted, int to, struct failure *failure)
+{
+	char name[CACHE_NAME_SIZE];
+	int fd;
+	enum cache_result result = open_wanted(self, wanted, name, &fd, failure);
+
+	if (result != CACHE_DONE)
+		return result;
+	result = verify(self, name, fd, wanted, to, failure);
+	close(fd);
+	return result;
+}
+
+enum cache_result
+cache_link(struct cache *self, const struct digest *wanted, int folder, const char *link,
+    struct failure *failure)
+{
+	char name[CACHE_NAME_SIZE], file[32];
+	int fd;
+	enum cache_result result = open_wanted(self, wanted, name, &fd, failure);
+
+	if (result != CACHE_DONE)
+		return result;
+	result = verify(self, name, fd, wanted, -1, failure);
+	snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
+	if (result == CACHE_DONE && linkat(AT_FDCWD, file, folder, link, AT_SYMLINK_FOLLOW) != 0) {
+		/* Whoever took its last name away has another one in mind. */
+		result = errno == ENOENT ? CACHE_ABSENT : CACHE_FAILED;
+		if (result == CACHE_FAILED)
+			cache_fail(self, failure, "link", name);
+	}
+	close(fd);
+	return result;
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+/* The folder of NAME, "AB/...", below FOLDER, made when it is not there; -1 with errno set. */
+static int
+open_folder_of(int folder, const char *name)
+{
+	char two[3];
+
+	snprintf(two, sizeof two, "%.2s", name);
+	return open_folder(folder, two);
+}
+
+/* An index that names another object, or none, is replaced; one that is missing only costs a
+ * download some day. */
+static void
+index_sha1(struct cache *self, const struct digest *actual)
+{
+	char name[CACHE_NAME_SIZE], target[CACHE_LINK_SIZE], temp[CACHE_NAME_SIZE + 16];
+	char object[CACHE_NAME_SIZE], there[DIGEST_SHA256_SIZE];
+
+	if (look_up_sha1(self, actual, there) && strcmp(there, actual->sha256) == 0)
+		return;
+	cache_object_name(actual->sha1, name);
+	cache_object_name(actual->sha256, object);
+	snprintf(target, sizeof target, "../../sha256/%s", object);
+	snprintf(temp, sizeof temp, "%s.%ld", name, (long)getpid());
+	int folder = open_folder_of(self->folders[CACHE_SHA1], name);
+	if (folder < 0)
+		return;
+	close(folder);
+	unlinkat(self->folders[CACHE_SHA1], temp, 0);
+	if (symlinkat(target, self->folders[CACHE_SHA1], temp) == 0 &&
+	    renameat(self->folders[CACHE_SHA1], temp, self->folders[CACHE_SHA1], name) != 0)
+		unlinkat(self->folders[CACHE_SHA1], temp, 0);
+}
+
+bool
+cache_adopt(struct cache *self, int folder, const char *name, const struct digest *actual,
+    struct failure *failure)
+{
+	char object[CACHE_NAME_SIZE];
+
+	cache_object_name(actual->sha256, object);
+	int to = open_folder_of(self->folders[CACHE_SHA256], object);
+	bool done = to >= 0 && renameat(folder, name, self->folders[CACHE_SHA256], object) == 0 &&
+	            fsync(to) == 0;
+	if (!done)
+		cache_fail(self, failure, "write", object);
+	if (to >= 0)
+		close(to);
+	if (done)
+		index_sha1(self, actual);
+	return done;
+}

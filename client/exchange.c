@@ -1,0 +1,236 @@
+/*
+ * One request. The hard part is to keep apart who failed: the network, the server's certificate,
+ * ours, the request, or the answer. libcurl's code says part of it, trust.c and answer.c the rest.
+ */
+#include "exchange.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "report.h"
+
+enum { PROBLEM_MAX = 64 * 1024 }; /* of an answer that is no success, this much is read */
+
+/* A value of the answer's header; NULL when it is not there exactly once. */
+static const char *
+field(CURL *handle, const char *name)
+{
+	struct curl_header *header = NULL;
+
+	if (curl_easy_header(handle, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
+	    header->amount != 1)
+		return NULL;
+	return header->value;
+}
+
+static const char *
+strong_etag(CURL *handle)
+{
+	const char *etag = field(handle, "ETag");
+	return etag != NULL && etag[0] == '"' ? etag : NULL;
+}
+
+/* What a server answers when it did all that was asked for. */
+static long
+whole_status(const struct exchange *self)
+{
+	return self->order->upload != NULL ? 201 : 200;
+}
+
+/* A 206 must be what was asked for, to the byte (RFC 9110, 15.3.7). */
+static bool
+begin_part(struct exchange *self)
+{
+	char expected[128];
+	const char *range = field(self->handle, "Content-Range");
+
+	snprintf(expected, sizeof expected, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, self->offset,
+	    self->order->size - 1, self->order->size);
+	if (self->offset == 0 || range == NULL || strcmp(range, expected) != 0)
+		return failure_set(&self->failure, FAILURE_ANSWER,
+		    "the server sends another part of %s than was asked for", self->order->path);
+	return true;
+}
+
+static bool
+begin(struct exchange *self)
+{
+	long status = 0;
+
+	self->begun = true;
+	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+	self->success =
+	    status == whole_status(self) || (status == 206 && self->order->sink != NULL);
+	if (!self->success || self->order->sink == NULL)
+		return true;
+	if (status == 206 && !begin_part(self))
+		return false;
+	return self->order->sink->begin(self->order->sink->arg, status == 206 ? self->offset : 0,
+	    strong_etag(self->handle), &self->failure);
+}
+
+static bool
+take(struct exchange *self, const char *bytes, size_t len)
+{
+	if (!self->begun && !begin(self))
+		return false;
+	struct buffer *body = self->success ? self->order->body : &self->problem;
+	if (self->success && self->order->sink != NULL)
+		return self->order->sink->take(self->order->sink->arg, bytes, len, &self->failure);
+	if (len > (self->success ? self->order->size : PROBLEM_MAX) - buffer_size(body))
+		return failure_set(&self->failure, FAILURE_ANSWER,
+		    "the server sends more than it may for %s", self->order->path);
+	buffer_append(body, bytes, len);
+	return true;
+}
+
+static size_t
+on_body(char *bytes, size_t one, size_t len, void *self)
+{
+	(void)one; /* libcurl's size of an item is always 1 */
+	return take(self, bytes, len) ? len : 0;
+}
+
+/* Asks for what is missing only, when there is a part already. */
+static struct curl_slist *
+set_range(struct exchange *self)
+{
+	const char *etag = NULL;
+	char text[512];
+
+	self->offset = self->order->sink != NULL
+	                   ? self->order->sink->resume(self->order->sink->arg, &etag)
+	                   : 0;
+	if (self->offset == 0)
+		return NULL;
+	snprintf(text, sizeof text, "%" PRIu64 "-", self->offset);
+	curl_easy_setopt(self->handle, CURLOPT_RANGE, text);
+	snprintf(text, sizeof text, "If-Range: %s", etag);
+	struct curl_slist *fields = curl_slist_append(NULL, text);
+	if (fields == NULL)
+		abort();
+	curl_easy_setopt(self->handle, CURLOPT_HTTPHEADER, fields);
+	return fields;
+}
+
+/* libcurl would wait for a 100 before a large content: the answer is the same without. */
+static struct curl_slist *
+set_upload(struct exchange *self)
+{
+	const char *const lines[] = {
+	    "Content-Type: application/json", self->order->upload->digest, "Expect:"};
+	struct curl_slist *fields = NULL;
+
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		fields = curl_slist_append(fields, lines[i]);
+		if (fields == NULL)
+			abort();
+	}
+	curl_easy_setopt(self->handle, CURLOPT_CUSTOMREQUEST, "PUT");
+	curl_easy_setopt(self->handle, CURLOPT_POSTFIELDSIZE, (long)self->order->upload->len);
+	curl_easy_setopt(self->handle, CURLOPT_POSTFIELDS, self->order->upload->bytes);
+	curl_easy_setopt(self->handle, CURLOPT_HTTPHEADER, fields);
+	return fields;
+}
+
+static void
+set_url(struct exchange *self)
+{
+	char *url = NULL;
+
+	if (asprintf(&url, "%s%s", self->server, self->order->path) < 0)
+		abort();
+	curl_easy_setopt(self->handle, CURLOPT_URL, url);
+	if (self->offset > 0)
+		report_detail("GET %s from byte %" PRIu64, url, self->offset);
+	else
+		report_detail("%s %s", self->order->upload != NULL ? "PUT" : "GET", url);
+	free(url);
+}
+
+void
+exchange_begin(struct exchange *self, const struct exchange_order *order, struct trust *trust,
+    CURL *handle, const char *server)
+{
+	*self =
+	    (struct exchange){.order = order, .trust = trust, .handle = handle, .server = server};
+	curl_easy_reset(handle);
+	trust_apply(trust, handle);
+	curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, self->text);
+	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(handle, CURLOPT_WRITEDATA, self);
+	self->fields = order->upload != NULL ? set_upload(self) : set_range(self);
+	set_url(self);
+}
+
+/* The part that we have does not fit the server's file any more. */
+static bool
+start_over(const struct exchange *self, struct failure *failure)
+{
+	const struct https_sink *sink = self->order->sink;
+
+	if (!sink->begin(sink->arg, 0, NULL, failure))
+		return false;
+	failure_set(failure, FAILURE_ANSWER, "%s has changed on the server", self->order->path);
+	failure->passes = true;
+	return false;
+}
+
+static bool
+judge_status(const struct exchange *self, struct failure *failure)
+{
+	const struct buffer *problem = &self->problem;
+	long status = 0;
+	curl_off_t retry_after = 0;
+
+	curl_easy_getinfo(self->handle, CURLINFO_RESPONSE_CODE, &status);
+	if (status == whole_status(self) || (self->success && self->begun))
+		return true;
+	if (status == 416 && self->offset > 0)
+		return start_over(self, failure);
+	answer_judge(self->server, self->order->path, status,
+	    problem->data != NULL ? buffer_bytes(problem) : "", buffer_size(problem), failure);
+	curl_easy_getinfo(self->handle, CURLINFO_RETRY_AFTER, &retry_after);
+	failure->retry_after = (long)retry_after;
+	return false;
+}
+
+static bool
+judge(struct exchange *self, CURLcode code, struct failure *failure)
+{
+	const struct https_sink *sink = self->order->sink;
+
+	/* An empty answer has no first byte to begin with. */
+	if (self->failure.kind == FAILURE_NONE && code == CURLE_OK && !self->begun)
+		begin(self);
+	if (self->failure.kind != FAILURE_NONE) {
+		*failure = self->failure;
+		return false;
+	}
+	if (code != CURLE_OK)
+		return trust_judge(self->trust, self->server, code, self->text, failure);
+	return judge_status(self, failure) && (sink == NULL || sink->end(sink->arg, failure));
+}
+
+bool
+exchange_end(struct exchange *self, CURLcode code, struct failure *failure)
+{
+	bool done = judge(self, code, failure);
+
+	exchange_abandon(self);
+	if (!done && self->order->body != NULL)
+		buffer_fini(self->order->body);
+	return done;
+}
+
+void
+exchange_abandon(struct exchange *self)
+{
+	buffer_fini(&self->problem);
+	curl_slist_free_all(self->fields);
+	self->fields = NULL;
+}

@@ -1,0 +1,48 @@
+/*
+ * One request and its answer on a libcurl handle: its settings, what its bytes are taken for, and
+ * what became of it. When it is performed, and how often, is https.c's business.
+ */
+#ifndef CLIENT_EXCHANGE_H
+#define CLIENT_EXCHANGE_H
+
+#include <curl/curl.h>
+
+#include "https.h"
+#include "trust.h"
+
+/* What is asked for. */
+struct exchange_order {
+	const char *path;
+	uint64_t size;                     /* exactly, with a sink; at most, with a body */
+	struct buffer *body;               /* where the answer goes, or */
+	const struct https_sink *sink;     /* where it goes */
+	const struct https_upload *upload; /* what is put; NULL for a GET */
+};
+
+struct exchange {
+	const struct exchange_order *order;
+	struct trust *trust;
+	CURL *handle; /* the owner's */
+	const char *server;
+	uint64_t offset;           /* of the first byte asked for */
+	bool begun;                /* something of the content has come */
+	bool success;              /* the status is one */
+	struct buffer problem;     /* the body of an answer that is none */
+	struct failure failure;    /* what the answer's own bytes were refused for */
+	struct curl_slist *fields; /* of the request */
+	char text[CURL_ERROR_SIZE];
+};
+
+/* Makes HANDLE ready to ask SERVER for ORDER, which must live as long as SELF; all that was set
+ * before is forgotten. SELF must not move until exchange_end(). */
+void exchange_begin(struct exchange *self, const struct exchange_order *order, struct trust *trust,
+    CURL *handle, const char *server);
+
+/* The transfer ended with CODE. True when the answer was whole, right, and is where it should go;
+ * otherwise FAILURE is filled and a body is empty. Frees what SELF holds. */
+bool exchange_end(struct exchange *self, CURLcode code, struct failure *failure);
+
+/* The transfer was given up: only frees. */
+void exchange_abandon(struct exchange *self);
+
+#endif
