@@ -180,11 +180,8 @@ write_all(int fd, const char *bytes, size_t len)
 	return true;
 }
 
-/* Reads FD to its end, writes what is there to TO unless that is -1, and tells the digest. A file
- * that cannot be read, or grows beyond MAX, is as good as damaged: false with *WRITE_FAILED unset.
- */
-static bool
-copy_and_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write_failed)
+bool
+cache_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write_failed)
 {
 	struct digest_run *run = digest_run_new();
 	char *piece = buffer_alloc(PIECE);
@@ -212,12 +209,20 @@ copy_and_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write
 	return n == 0 && size <= max;
 }
 
-/* Takes a damaged object away. */
+/* Takes a damaged object away. When it was found by its SHA-1, the index may be what is wrong: that
+ * goes, and cache_verify() judges the object by its name. */
 static enum cache_result
-drop(struct cache *self, const char *name)
+drop(struct cache *self, const char *name, const struct digest *wanted)
 {
-	report_note("%s/sha256/%s is damaged: taken away", self->folder, name);
-	unlinkat(self->folders[CACHE_SHA256], name, 0);
+	char index[CACHE_NAME_SIZE];
+
+	if (wanted->sha256[0] == '\0') {
+		cache_object_name(wanted->sha1, index);
+		unlinkat(self->folders[CACHE_SHA1], index, 0);
+	} else {
+		report_note("%s/sha256/%s is damaged: taken away", self->folder, name);
+		unlinkat(self->folders[CACHE_SHA256], name, 0);
+	}
 	return CACHE_ABSENT;
 }
 
@@ -233,14 +238,14 @@ verify(struct cache *self, const char *name, int fd, const struct digest *wanted
 	if (fstat(fd, &st) != 0)
 		abort(); /* it is open */
 	bool same = S_ISREG(st.st_mode) && (uint64_t)st.st_size == wanted->size &&
-	            copy_and_digest(fd, to, wanted->size, &digest, &write_failed) &&
+	            cache_digest(fd, to, wanted->size, &digest, &write_failed) &&
 	            digest_is(&digest, wanted);
 	if (write_failed) {
 		cache_fail(self, failure, "copy", name);
 		return CACHE_FAILED;
 	}
 	if (!same)
-		return drop(self, name);
+		return drop(self, name, wanted);
 	/* The time of its last use, for cache_gc(), whatever the mount options; a reader without
 	 * that right may still use it. */
 	static const struct timespec used[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
@@ -262,7 +267,7 @@ open_wanted(struct cache *self, const struct digest *wanted, char name[CACHE_NAM
 	if (errno == ENOENT)
 		return CACHE_ABSENT;
 	if (errno == ELOOP)
-		return drop(self, name);
+		return drop(self, name, wanted);
 	cache_fail(self, failure, "open", name);
 	return CACHE_FAILED;
 }
@@ -315,10 +320,9 @@ open_folder_of(int folder, const char *name)
 	return open_folder(folder, two);
 }
 
-/* An index that names another object, or none, is replaced; one that is missing only costs a
- * download some day. */
-static void
-index_sha1(struct cache *self, const struct digest *actual)
+/* An index that names another object, or none, is replaced. */
+void
+cache_index(struct cache *self, const struct digest *actual)
 {
 	char name[CACHE_NAME_SIZE], target[CACHE_LINK_SIZE], temp[CACHE_NAME_SIZE + 16];
 	char object[CACHE_NAME_SIZE], there[DIGEST_SHA256_SIZE];
@@ -354,6 +358,6 @@ cache_adopt(struct cache *self, int folder, const char *name, const struct diges
 	if (to >= 0)
 		close(to);
 	if (done)
-		index_sha1(self, actual);
+		cache_index(self, actual);
 	return done;
 }

@@ -23,6 +23,24 @@ void cache_object_name(const char *hex, char name[CACHE_NAME_SIZE]);
 /* Turns the lock into HOW, LOCK_SH or LOCK_EX, waiting for others when there is need. */
 bool cache_lock(struct cache *self, int how, struct failure *failure);
 
+/* Reads FD to its end, writes what is there to TO unless that is -1, and tells the digest. False
+ * when it cannot be read, is longer than MAX, or (*WRITE_FAILED, with errno) cannot be written. */
+bool cache_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write_failed);
+
+/* Makes the index name the object ACTUAL by its SHA-1. An index that is missing only costs a
+ * download some day: whatever fails is passed over. */
+void cache_index(struct cache *self, const struct digest *actual);
+
+/* Calls VISIT for all that stands two levels below FOLDER, NAME being "AB/...", in no order; it may
+ * take away what it is shown. False, with FAILURE filled, when a folder cannot be read or VISIT
+ * says so. */
+typedef bool cache_visit(void *arg, const char *name, struct failure *failure);
+bool cache_walk(struct cache *self, enum cache_folder folder, cache_visit *visit, void *arg,
+    struct failure *failure);
+
+/* True for "AB/" and the LEN hexadecimal digits of a digest that begins so. */
+bool cache_is_object_name(const char *name, size_t len);
+
 /* Fills in FAILURE with what could not be done to NAME, by errno. */
 bool cache_fail(
     const struct cache *self, struct failure *failure, const char *doing, const char *name);

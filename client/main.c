@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../policy/policy_value.h"
+#include "cache_command.h"
 #include "catalogue_command.h"
 #include "config.h"
 #include "failure.h"
@@ -41,7 +42,10 @@ print_usage(FILE *out)
 {
 	fputs("usage: spot [-c FILE] [-q | -v] [--json] list\n"
 	      "       spot [-c FILE] [-q | -v] [--json] fetch PRODUCT [VERSION] --to DIR\n"
-	      "       spot [-c FILE] [-q | -v] [--json] update [PRODUCT]\n"
+	      "               [--rate SIZE]\n"
+	      "       spot [-c FILE] [-q | -v] [--json] update [PRODUCT] [--rate SIZE]\n"
+	      "       spot [-c FILE] [-q | -v] [--json] cache gc --max SIZE\n"
+	      "       spot [-c FILE] [-q | -v] [--json] cache verify\n"
 	      "       spot [-c FILE] [-q | -v] [--json] snapshot SYSTEM [--from FILE |\n"
 	      "               --under DIR] [--dry-run]\n"
 	      "       spot [-c FILE] [-q | -v] [--json] snapshot --send | --pending\n"
@@ -195,6 +199,30 @@ run_update(const struct options *options, struct failure *failure)
 }
 
 static bool
+run_cache_gc(const struct options *options, struct failure *failure)
+{
+	struct buffer out = {0};
+
+	if (options->max == NULL)
+		return failure_set(failure, FAILURE_USAGE, "cache gc needs --max");
+	struct config *config = load_config(options, failure);
+	bool done = config != NULL && cache_command_gc(config->cache, options->max, &out, failure);
+	config_free(config);
+	return end_with(&out, done, options, failure);
+}
+
+static bool
+run_cache_verify(const struct options *options, struct failure *failure)
+{
+	struct buffer out = {0};
+	struct config *config = load_config(options, failure);
+	bool done = config != NULL && cache_command_verify(config->cache, &out, failure);
+
+	config_free(config);
+	return end_with(&out, done, options, failure);
+}
+
+static bool
 run_snapshot_on(const struct options *options, struct snapshot_order *order, struct buffer *out,
     struct failure *failure)
 {
@@ -273,6 +301,8 @@ static const struct command commands[] = {
     {"list", NULL, 0, 0, run_list},
     {"fetch", NULL, 1, 2, run_fetch},
     {"update", NULL, 0, 1, run_update},
+    {"cache", "gc", 0, 0, run_cache_gc},
+    {"cache", "verify", 0, 0, run_cache_verify},
     {"snapshot", NULL, 0, 1, run_snapshot},
     {"catalogue", "make", 1, 1, run_catalogue_make},
     {"catalogue", "check", 1, 1, run_catalogue_check},

@@ -1,0 +1,177 @@
+/*
+ * Verifying. The hard part is where a good copy is to be had without a server: in the folders where
+ * products are installed, if their catalogues name a file of that digest and the file still is it.
+ */
+#include "cache_verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../policy/buffer.h"
+#include "cache_part.h"
+#include "cache_private.h"
+#include "catalogue_load.h"
+#include "install.h"
+#include "report.h"
+
+struct damaged {
+	char sha256[DIGEST_SHA256_SIZE];
+	bool repaired;
+};
+
+struct check {
+	struct cache *cache;
+	struct damaged *damaged;
+	size_t count;
+	struct cache_verify_result *result;
+};
+
+static void
+add_damaged(struct check *self, const char *name)
+{
+	struct damaged *grown = reallocarray(self->damaged, self->count + 1, sizeof *self->damaged);
+
+	if (grown == NULL)
+		abort();
+	self->damaged = grown;
+	struct damaged *new = &self->damaged[self->count++];
+	*new = (struct damaged){.repaired = false};
+	snprintf(new->sha256, sizeof new->sha256, "%s", name + 3);
+}
+
+/* Reads the object NAME; its time of last use stays what it was. */
+static bool
+is_right(struct check *self, const char *name)
+{
+	int folder = self->cache->folders[CACHE_SHA256];
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct digest digest;
+	struct stat st;
+	bool write_failed, right = false;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    cache_digest(fd, -1, UINT64_MAX, &digest, &write_failed)) {
+		const struct timespec times[2] = {st.st_atim, {.tv_nsec = UTIME_OMIT}};
+		(void)futimens(fd, times);
+		self->result->bytes += digest.size;
+		right = strcmp(digest.sha256, name + 3) == 0;
+		if (right)
+			cache_index(self->cache, &digest);
+	}
+	close(fd);
+	return right;
+}
+
+static bool
+on_object(void *arg, const char *name, struct failure *failure)
+{
+	struct check *self = arg;
+
+	if (!cache_is_object_name(name, DIGEST_SHA256_SIZE - 1))
+		return true;
+	self->result->objects++;
+	if (is_right(self, name))
+		return true;
+	report_note("%s/sha256/%s is damaged: taken away", self->cache->folder, name);
+	if (unlinkat(self->cache->folders[CACHE_SHA256], name, 0) != 0 && errno != ENOENT)
+		return cache_fail(self->cache, failure, "take away", name);
+	add_damaged(self, name);
+	return true;
+}
+
+/* ---- repairing ----------------------------------------------------------------------------- */
+
+static struct damaged *
+find_damaged(const struct check *self, const char *sha256)
+{
+	for (size_t i = 0; i < self->count; i++) {
+		if (!self->damaged[i].repaired && strcmp(self->damaged[i].sha256, sha256) == 0)
+			return &self->damaged[i];
+	}
+	return NULL;
+}
+
+/* Takes the bytes of the file NAME as a part that came whole: they are judged as one. */
+static bool
+take_copy(
+    struct check *self, const char *name, const struct digest *wanted, struct failure *failure)
+{
+	bool busy, done = false;
+	char *bytes = buffer_alloc(64 * 1024);
+	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct cache_part *part =
+	    fd >= 0 ? cache_part_open(self->cache, wanted, name, &busy, failure) : NULL;
+
+	if (part != NULL && cache_part_begin(part, 0, NULL, failure)) {
+		ssize_t n;
+		while ((n = read(fd, bytes, 64 * 1024)) > 0 &&
+		       cache_part_take(part, bytes, (size_t)n, failure))
+			;
+		done = n == 0 && cache_part_end(part, failure);
+	}
+	cache_part_close(part);
+	if (fd >= 0)
+		close(fd);
+	free(bytes);
+	return done;
+}
+
+/* Looks for what is damaged in one installed folder. What cannot be read there repairs nothing. */
+static void
+repair_from(struct check *self, const char *folder)
+{
+	struct failure failure;
+	char *name = NULL;
+	if (asprintf(&name, "%s/%s", folder, CATALOGUE_NAME) < 0)
+		abort();
+	struct catalogue *catalogue = catalogue_load_file(name, &failure);
+	free(name);
+	for (size_t i = 0; catalogue != NULL && i < catalogue->file_count; i++) {
+		const struct catalogue_file *file = &catalogue->files[i];
+		struct damaged *damaged = find_damaged(self, file->digest.sha256);
+		if (damaged == NULL)
+			continue;
+		if (asprintf(&name, "%s/%s", folder, file->path) < 0)
+			abort();
+		damaged->repaired = take_copy(self, name, &file->digest, &failure);
+		if (damaged->repaired)
+			report_note("%s/sha256/%.2s/%s is repaired from %s", self->cache->folder,
+			    damaged->sha256, damaged->sha256, name);
+		self->result->repaired += damaged->repaired;
+		free(name);
+	}
+	catalogue_free(catalogue);
+}
+
+static bool
+repair(struct check *self, const char *cache, struct failure *failure)
+{
+	struct install_list list = {0};
+	bool done = install_list(cache, NULL, &list, failure);
+
+	for (size_t i = 0; i < list.count && done && self->result->repaired < self->count; i++)
+		repair_from(self, list.installs[i].folder);
+	install_list_fini(&list);
+	return done;
+}
+
+bool
+cache_verify(struct cache *self, const char *folder, struct cache_verify_result *result,
+    struct failure *failure)
+{
+	struct check check = {.cache = self, .result = result};
+
+	*result = (struct cache_verify_result){0};
+	bool done = cache_walk(self, CACHE_SHA256, on_object, &check, failure) &&
+	            (check.count == 0 || repair(&check, folder, failure));
+	result->removed = check.count - result->repaired;
+	free(check.damaged);
+	return done;
+}
