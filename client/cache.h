@@ -30,15 +30,15 @@ enum cache_result {
 	CACHE_FAILED, /* FAILURE says why */
 };
 
-/* Writes the object that WANTED names to the empty file FD. DONE: every byte was written, and is
- * right. Otherwise FD holds anything. */
+/* Writes the object that WANTED names to the empty file TO. DONE: every byte was written, and is
+ * right. Otherwise TO holds anything. */
 enum cache_result cache_copy(
-    struct cache *self, const struct digest *wanted, int fd, struct failure *failure);
+    struct cache *self, const struct digest *wanted, int to, struct failure *failure);
 
-/* Gives the object one more name, NAME in FOLDER, on the same file system (a hard link): what is
- * linked is the file that was just read and found right. A NAME that is there already fails. */
+/* Gives the object one more name, LINK in FOLDER, on the same file system (a hard link): what is
+ * linked is the file that was just read and found right. A LINK that is there already fails. */
 enum cache_result cache_link(struct cache *self, const struct digest *wanted, int folder,
-    const char *name, struct failure *failure);
+    const char *link, struct failure *failure);
 
 /* Takes the file NAME in the folder FOLDER into the cache, on the same file system: it has been
  * synced, and its bytes are ACTUAL, which has both digests. It has only its new name afterwards. */

@@ -170,6 +170,7 @@ static enum https_next
 take_order(struct run *run, struct slot *slot, struct failure *failure)
 {
 	if (run->source == NULL) {
+		assert(run->order != NULL);
 		slot->order = *run->order;
 		run->more = false;
 		return HTTPS_NEXT;
