@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cache_private.h"
+#include "file.h"
 #include "report.h"
 
 enum { PIECE = 128 * 1024 };
@@ -165,21 +166,6 @@ cache_has(const struct cache *self, const struct digest *wanted)
 	       S_ISREG(st.st_mode) && (uint64_t)st.st_size == wanted->size;
 }
 
-static bool
-write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
 bool
 cache_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write_failed)
 {
@@ -196,7 +182,7 @@ cache_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write_fa
 			break;
 		size += (uint64_t)n;
 		digest_run_add(run, piece, (size_t)n);
-		if (to >= 0 && !write_all(to, piece, (size_t)n)) {
+		if (to >= 0 && !file_write_all(to, piece, (size_t)n)) {
 			*write_failed = true;
 			break;
 		}

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cache_private.h"
+#include "file.h"
 
 enum {
 	ETAG_MAX = 256,
@@ -215,16 +216,8 @@ cache_part_take(void *arg, const char *bytes, size_t len, struct failure *failur
 		    (unsigned long long)self->wanted->size, self->name);
 	digest_run_add(self->run, bytes, len);
 	self->size += len;
-	while (len > 0) {
-		ssize_t n = write(self->fd, bytes, len);
-		if (n < 0 && errno != EINTR)
-			return cache_fail(self->cache, failure, "write parts of", self->key);
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
+	return file_write_all(self->fd, bytes, len) ||
+	       cache_fail(self->cache, failure, "write parts of", self->name);
 }
 
 /* Wrong bytes may come from a file that was changed between two tries: once all of it is asked for

@@ -13,8 +13,8 @@
 #include <stdbool.h>
 
 #include "config.h"
-#include "download.h"
 #include "failure.h"
+#include "fetch_files.h"
 #include "https.h"
 
 struct fetch_order {
@@ -22,14 +22,6 @@ struct fetch_order {
 	const char *version; /* NULL: the newest */
 	const char *folder;  /* is made when it is not there */
 	const struct config *config;
-};
-
-/* What was done. */
-struct fetch_result {
-	char *version;
-	size_t files;                 /* of the catalogue */
-	size_t kept;                  /* were right in the folder */
-	struct download_count loaded; /* the rest was in the cache */
 };
 
 /* RESULT, which is zeroed, is filled in as far as it came. */

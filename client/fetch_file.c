@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../policy/buffer.h"
 #include "digest.h"
+#include "file.h"
 
 static bool
 fail(struct failure *failure, const char *doing, const char *path)
@@ -21,9 +23,10 @@ fail(struct failure *failure, const char *doing, const char *path)
 	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, path, strerror(errno));
 }
 
-/* Opens the folder below ROOT in which PATH's last segment stands, which *NAME is set to. */
+/* Opens the folder below ROOT in which PATH's last segment stands, which *NAME is set to. Folders
+ * are made when MAKE says so. -1 with errno set. */
 static int
-open_folder(int root, const char *path, const char **name, struct failure *failure)
+open_folder(int root, const char *path, bool make, const char **name)
 {
 	int folder = fcntl(root, F_DUPFD_CLOEXEC, 0);
 
@@ -31,7 +34,8 @@ open_folder(int root, const char *path, const char **name, struct failure *failu
 	for (const char *slash; folder >= 0 && (slash = strchr(*name, '/')) != NULL;) {
 		char *segment = buffer_copy(*name, (size_t)(slash - *name));
 		int next = -1;
-		if (mkdirat(folder, segment, 0755) == 0 ? fsync(folder) == 0 : errno == EEXIST)
+		if (!make ||
+		    (mkdirat(folder, segment, 0755) == 0 ? fsync(folder) == 0 : errno == EEXIST))
 			next = openat(
 			    folder, segment, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		int saved = errno;
@@ -41,8 +45,6 @@ open_folder(int root, const char *path, const char **name, struct failure *failu
 		errno = saved;
 		*name = slash + 1;
 	}
-	if (folder < 0)
-		fail(failure, "make the folder of", path);
 	return folder;
 }
 
@@ -62,58 +64,135 @@ is_there(int folder, const char *name, const struct digest *wanted)
 	return same;
 }
 
-/* Where the copy goes, and from where it moves to its place. */
+/* Where a copy goes, and from where it moves to its place. */
 struct place {
 	int root, folder;
 	const char *name; /* in the folder */
+	const char *path; /* for messages */
 };
 
-static bool
-put_in_place(
-    int fd, const struct catalogue_file *file, const struct place *place, struct failure *failure)
+static int
+open_temporary(const struct place *place, struct failure *failure)
 {
-	if (fsync(fd) != 0 ||
-	    renameat(place->root, CATALOGUE_PART_NAME, place->folder, place->name) != 0 ||
-	    fsync(place->folder) != 0)
-		return fail(failure, "write", file->path);
-	return true;
-}
-
-static enum fetch_file_result
-copy(const struct place *place, const struct catalogue_file *file, struct cache *cache,
-    struct failure *failure)
-{
-	enum fetch_file_result result = FETCH_FILE_FAILED;
 	int fd =
 	    openat(place->root, CATALOGUE_PART_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-	if (fd < 0) {
-		fail(failure, "make the temporary file for", file->path);
-		return FETCH_FILE_FAILED;
-	}
-	enum cache_result copied = cache_copy(cache, &file->digest, fd, failure);
-	if (copied == CACHE_ABSENT)
-		result = FETCH_FILE_ABSENT;
-	else if (copied == CACHE_DONE && put_in_place(fd, file, place, failure))
-		result = FETCH_FILE_COPIED;
+	if (fd < 0)
+		fail(failure, "make the temporary file for", place->path);
+	return fd;
+}
+
+/* Ends what open_temporary() began: it gets its name when GOOD, else it is gone. */
+static bool
+close_temporary(int fd, bool good, const struct place *place, struct failure *failure)
+{
+	bool done = good && fsync(fd) == 0 &&
+	            renameat(place->root, CATALOGUE_PART_NAME, place->folder, place->name) == 0 &&
+	            fsync(place->folder) == 0;
+
+	if (good && !done)
+		fail(failure, "write", place->path);
 	close(fd);
-	if (result != FETCH_FILE_COPIED)
-		unlinkat(place->root, CATALOGUE_PART_NAME, 0);
+	if (!done)
+		fetch_file_sweep(place->root);
+	return done;
+}
+
+static enum cache_result
+copy(const struct place *place, const struct catalogue_file *file, struct cache *cache,
+    struct failure *failure)
+{
+	int fd = open_temporary(place, failure);
+
+	if (fd < 0)
+		return CACHE_FAILED;
+	enum cache_result result = cache_copy(cache, &file->digest, fd, failure);
+	bool good = result == CACHE_DONE;
+	if (!close_temporary(fd, good, place, failure) && good)
+		result = CACHE_FAILED;
 	return result;
 }
 
-enum fetch_file_result
-fetch_file(
+enum cache_result
+fetch_file_put(
     int root, const struct catalogue_file *file, struct cache *cache, struct failure *failure)
 {
-	struct place place = {.root = root};
-	enum fetch_file_result result = FETCH_FILE_KEPT;
+	struct place place = {.root = root, .path = file->path};
 
-	place.folder = open_folder(root, file->path, &place.name, failure);
-	if (place.folder < 0)
-		return FETCH_FILE_FAILED;
-	if (!is_there(place.folder, place.name, &file->digest))
-		result = copy(&place, file, cache, failure);
+	place.folder = open_folder(root, file->path, true, &place.name);
+	if (place.folder < 0) {
+		fail(failure, "make the folder of", file->path);
+		return CACHE_FAILED;
+	}
+	enum cache_result result = copy(&place, file, cache, failure);
 	close(place.folder);
 	return result;
+}
+
+bool
+fetch_file_put_text(int root, const char *name, const struct buffer *text, struct failure *failure)
+{
+	const struct place place = {root, root, name, name};
+	int fd = open_temporary(&place, failure);
+
+	if (fd < 0)
+		return false;
+	bool good = file_write_all(fd, buffer_bytes(text), buffer_size(text)) ||
+	            fail(failure, "write", name);
+	return close_temporary(fd, good, &place, failure);
+}
+
+void
+fetch_file_sweep(int root)
+{
+	unlinkat(root, CATALOGUE_PART_NAME, 0);
+}
+
+bool
+fetch_file_is_there(int root, const struct catalogue_file *file)
+{
+	const char *name;
+	int folder = open_folder(root, file->path, false, &name);
+
+	if (folder < 0)
+		return false;
+	bool there = is_there(folder, name, &file->digest);
+	close(folder);
+	return there;
+}
+
+/* Removes the folders above PATH, the deepest first, as long as they are empty. */
+static void
+remove_empty_folders(int root, const char *path)
+{
+	char *above = buffer_strdup(path), *slash;
+
+	while ((slash = strrchr(above, '/')) != NULL) {
+		const char *name;
+		*slash = '\0';
+		int folder = open_folder(root, above, false, &name);
+		bool removed = folder >= 0 && unlinkat(folder, name, AT_REMOVEDIR) == 0;
+		if (folder >= 0)
+			close(folder);
+		if (!removed)
+			break;
+	}
+	free(above);
+}
+
+bool
+fetch_file_remove(int root, const struct catalogue_file *file)
+{
+	const char *name;
+	int folder = open_folder(root, file->path, false, &name);
+
+	if (folder < 0)
+		return true;
+	bool removed = faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+	if (!removed)
+		removed = is_there(folder, name, &file->digest) && unlinkat(folder, name, 0) == 0;
+	close(folder);
+	if (removed)
+		remove_empty_folders(root, file->path);
+	return removed;
 }

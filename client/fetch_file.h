@@ -1,4 +1,5 @@
-/* One file of a version, in the folder where it belongs. */
+/* One file of a version, in the folder where it belongs. Below ROOT, which the caller has locked,
+ * no symbolic link is ever followed. */
 #ifndef CLIENT_FETCH_FILE_H
 #define CLIENT_FETCH_FILE_H
 
@@ -6,17 +7,23 @@
 #include "cache.h"
 #include "failure.h"
 
-enum fetch_file_result {
-	FETCH_FILE_KEPT,   /* it was there, and right */
-	FETCH_FILE_COPIED, /* from the cache */
-	FETCH_FILE_ABSENT, /* the cache does not have it: nothing was changed */
-	FETCH_FILE_FAILED, /* FAILURE says why */
-};
+/* True when FILE stands below ROOT as the catalogue has it, to the last byte. */
+bool fetch_file_is_there(int root, const struct catalogue_file *file);
 
-/* Makes FILE stand below the folder ROOT, which the caller has locked. Folders are made as needed;
- * a symbolic link below ROOT is never followed. The name holds either what it held before or the
- * right bytes, also after a crash. */
-enum fetch_file_result fetch_file(
+/* Makes FILE stand there, by a copy from CACHE. Folders are made as needed. The name holds either
+ * what it held before or the right bytes, also after a crash. */
+enum cache_result fetch_file_put(
     int root, const struct catalogue_file *file, struct cache *cache, struct failure *failure);
+
+/* The same for the file NAME in ROOT itself, with TEXT in it. */
+bool fetch_file_put_text(
+    int root, const char *name, const struct buffer *text, struct failure *failure);
+
+/* Takes away what a process that was killed in one of these has left. */
+void fetch_file_sweep(int root);
+
+/* Takes FILE away if it still is as the catalogue has it, and the folders that are empty then.
+ * False when it is there and is something else. */
+bool fetch_file_remove(int root, const struct catalogue_file *file);
 
 #endif

@@ -55,8 +55,8 @@ file_read(const char *name, size_t max, struct buffer *content, struct failure *
 	return done;
 }
 
-static bool
-write_all(int fd, const char *bytes, size_t len)
+bool
+file_write_all(int fd, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = write(fd, bytes, len);
@@ -67,7 +67,7 @@ write_all(int fd, const char *bytes, size_t len)
 			len -= (size_t)n;
 		}
 	}
-	return fchmod(fd, 0644) == 0 && fsync(fd) == 0;
+	return true;
 }
 
 static bool
@@ -95,7 +95,8 @@ file_write(const char *name, const struct buffer *content, struct failure *failu
 	bool made = fd >= 0, renamed = false;
 
 	if (made) {
-		bool written = write_all(fd, buffer_bytes(content), buffer_size(content));
+		bool written = file_write_all(fd, buffer_bytes(content), buffer_size(content)) &&
+		               fchmod(fd, 0644) == 0 && fsync(fd) == 0;
 		renamed = close(fd) == 0 && written && rename(temp, name) == 0;
 	}
 	bool done = renamed && sync_folder_of(name);

@@ -12,6 +12,9 @@
  * filled as FAILURE_LOCAL, when it cannot. */
 bool file_read(const char *name, size_t max, struct buffer *content, struct failure *failure);
 
+/* Writes all of the LEN bytes to FD; false with errno set when it cannot. */
+bool file_write_all(int fd, const char *bytes, size_t len);
+
 /* Puts CONTENT under NAME: a temporary file beside it, synced, renamed, its folder synced. Whoever
  * opens NAME, also after a crash, finds what was there before or all of CONTENT. */
 bool file_write(const char *name, const struct buffer *content, struct failure *failure);

@@ -226,6 +226,40 @@ def test_two_do_not_work_in_one_folder(shop):
     assert text == f"another spot is at work in {shop.to}"
 
 
+def test_files_that_the_new_version_does_not_name_are_taken_away(shop, release):
+    """Also a file in whose place the new version has a folder, and the other way round."""
+    publish(shop.store.root, release, "10.3", {**FILES, "turn": b"1", "lib/old/a": b"2"})
+    fetched(shop)
+    (shop.to / "mine.txt").write_bytes(b"foreign")
+    new = {"core.zip": FILES["core.zip"], "turn/around": b"3", "lib/old.zip": b"4"}
+    publish(shop.store.root, release, "10.4", new)
+    done = shop.run("--json", "fetch", "step-core", "--to", shop.to)
+    assert done.returncode == 0, done.stderr
+    assert tree(shop.to) == {**new, "mine.txt": b"foreign"}
+    assert not (shop.to / "doc").exists() and not (shop.to / "lib/old").exists()
+    assert json.loads(done.stdout)["removed"] == 4
+
+
+def test_a_file_that_was_changed_here_is_not_taken_away(shop, release):
+    fetched(shop)
+    (shop.to / "doc/b.txt").write_bytes(b"my own notes")
+    publish(shop.store.root, release, "10.4", {"core.zip": b"new"})
+    assert "doc/b.txt is left alone: 10.3 had it" in fetched(shop)
+    assert tree(shop.to) == {"core.zip": b"new", "doc/b.txt": b"my own notes"}
+
+
+def test_what_a_killed_fetch_had_put_down_of_another_version_is_taken_away(shop, release):
+    """It was killed before the catalogue: the one beside it says what is there of that version."""
+    fetched(shop)
+    publish(shop.store.root, release, "10.4", {**FILES, "only-in-10.4": b"x", "other": b"y"})
+    folder = shop.store.root / BASE / "10.4"
+    (shop.to / ".spot.part.json").write_bytes((folder / "catalogue.json").read_bytes())
+    (shop.to / "only-in-10.4").write_bytes(b"x")
+    publish(shop.store.root, release, "10.5", FILES)
+    fetched(shop)
+    assert tree(shop.to) == FILES
+
+
 def test_without_a_release_certificate_nothing_is_asked(lab):
     server = lab.server(lambda connection, _: None)
     spot = lab.spot(server)
@@ -355,3 +389,14 @@ def test_wrong_bytes_never_get_a_name(lied, lies):
     assert "core.zip" not in files
     assert files.items() <= FILES.items()
     assert len(liar.heads) <= 3
+
+
+def test_an_update_that_is_cut_leaves_the_old_version_whole(lab, release):
+    root = lab.new_folder("origin")
+    publish(root, release, "10.3", FILES)
+    liar = Liar(lab, root, whole, lambda content: answer("200 OK", content)[:-1])
+    spot = lab.spot(liar.server, release=str(release), tries=1)
+    assert spot.run("fetch", "step-core", "--to", spot.folder / "here").returncode == 0
+    publish(root, release, "10.4", {"core.zip": b"newer", "doc/b.txt": b"changed"})
+    assert spot.run("fetch", "step-core", "--to", spot.folder / "here").returncode == 4
+    assert tree(spot.folder / "here") == FILES
