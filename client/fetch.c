@@ -92,7 +92,7 @@ put_catalogue(int root, const struct release *release, struct failure *failure)
 }
 
 static bool
-put_down(struct fetch_files *files, const struct fetch_order *order, struct https *https,
+put_down(const struct fetch_files *files, const struct fetch_order *order, struct https *https,
     struct fetch_result *result, struct failure *failure)
 {
 	bool done = fetch_files(files, https, result, failure) &&
@@ -105,7 +105,7 @@ put_down(struct fetch_files *files, const struct fetch_order *order, struct http
 }
 
 static bool
-fetch_into(struct fetch_files *files, const struct fetch_order *order, struct https *https,
+fetch_into(int root, const struct fetch_order *order, struct cache *cache, struct https *https,
     struct fetch_result *result, struct failure *failure)
 {
 	const struct release_order wanted = {
@@ -113,16 +113,16 @@ fetch_into(struct fetch_files *files, const struct fetch_order *order, struct ht
 	struct release release = {0};
 	struct catalogue *old = NULL;
 	struct licence *licence = licence_get(https, failure);
+	const char *base = NULL;
 
 	if (licence != NULL)
-		files->base = release_base(licence, order->product, failure);
-	bool done = files->base != NULL &&
-	            release_get(&release, &wanted, files->base, https, failure) &&
+		base = release_base(licence, order->product, failure);
+	bool done = base != NULL && release_get(&release, &wanted, base, https, failure) &&
 	            is_no_rollback(order, release.catalogue, &old, failure);
-	files->release = &release;
-	files->old = old;
-	done = done && put_down(files, order, https, result, failure);
-
+	if (done) {
+		const struct fetch_files files = {root, order->folder, cache, &release, base, old};
+		done = put_down(&files, order, https, result, failure);
+	}
 	catalogue_free(old);
 	release_fini(&release);
 	licence_free(licence);
@@ -151,20 +151,18 @@ bool
 fetch_product(const struct fetch_order *order, struct https *https, struct fetch_result *result,
     struct failure *failure)
 {
-	struct fetch_files files = {.folder = order->folder};
-
 	if (order->config->release == NULL)
 		return failure_set(failure, FAILURE_CONFIGURATION,
 		    "the configuration names no `release` certificate to check catalogues with");
 	if (order->version != NULL && !catalogue_is_version(order->version))
 		return failure_set(failure, FAILURE_USAGE, "not a version: %s", order->version);
-	files.root = open_root(order->folder, failure);
-	if (files.root < 0)
+	int root = open_root(order->folder, failure);
+	if (root < 0)
 		return false;
-	files.cache = cache_open(order->config->cache, failure);
-	bool done = files.cache != NULL && fetch_into(&files, order, https, result, failure);
-	cache_close(files.cache);
-	close(files.root);
+	struct cache *cache = cache_open(order->config->cache, failure);
+	bool done = cache != NULL && fetch_into(root, order, cache, https, result, failure);
+	cache_close(cache);
+	close(root);
 	return done;
 }
 
