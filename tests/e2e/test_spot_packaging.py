@@ -36,10 +36,11 @@ def usage():
 
 
 def test_completion_offers_each_command():
-    expected = {"list", "fetch", "snapshot", "catalogue"}
+    expected = {"list", "fetch", "update", "cache", "snapshot", "catalogue"}
     assert expected <= completed("")
     assert completed("sn") == {"snapshot"}
     assert {"make", "check"} <= completed("catalogue", "")
+    assert completed("cache", "") == {"gc", "verify"}
     assert {"snapshot"} == completed("-q", "-c", "spot.yaml", "sna")
 
 
@@ -53,6 +54,10 @@ def test_completion_offers_folders_after_to():
     assert "/usr" in completed("fetch", "x", "--to", "/us")
 
 
+def test_each_daily_task_has_a_unit():
+    assert {"spot-fetch@", "spot-snapshot", "spot-cache"} <= {unit.stem for unit in UNITS}
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_takes_the_units(tmp_path, unit):
     timer = unit.with_suffix(".timer")
@@ -63,7 +68,7 @@ def test_systemd_takes_the_units(tmp_path, unit):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o644)  # whatever our umask
         names.append(tmp_path / name)
-    assert len(UNITS) == 2 and "ExecStart=/usr/local/bin/spot -q " in unit.read_text()
+    assert "ExecStart=/usr/local/bin/spot -q " in unit.read_text()
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *names], capture_output=True, text=True,
         check=False,
