@@ -91,6 +91,8 @@ class Checks:
              "signed, SHA-256 as in store", self.spot_fetch),
             ("the same again",
              "nothing downloaded", self.spot_fetch_again),
+            ("acme's second installation on that machine",
+             "SHA-256 as in store, from the cache", self.spot_fetch_cached),
             ("acme's spot sends a snapshot",
              "as --dry-run shows it, receipt", self.spot_snapshot),
             ("acme opens a session and downloads",
@@ -241,25 +243,32 @@ class Checks:
 
     # ---- the update client ----------------------------------------------------------------------
 
-    def _fetch(self):
+    def _fetch(self, folder="docs"):
         """Fetches step-docs; spot's end, and which files the store was asked for."""
         before = len(self._stage.store_requests())
-        done = self._stage.spot("fetch", "step-docs", "--to", self._stage.folder / "docs")
+        done = self._stage.spot("fetch", "step-docs", "--to", self._stage.folder / folder)
         asked = [path for _, path in self._stage.store_requests()[before:]
                  if path in (stages.MANUAL, stages.NOTES)]
         return done, asked
 
-    def _fetched(self, path):
-        return self._stage.folder / "docs" / path.removeprefix(stages.DOCS + "2.0/")
-
-    def spot_fetch(self):
-        done, asked = self._fetch()
-        same = done.returncode == 0 and all(
-            hashlib.sha256(self._fetched(path).read_bytes()).hexdigest()
+    def _is_whole(self, folder):
+        return all(
+            hashlib.sha256((self._stage.folder / folder / path.removeprefix(stages.DOCS + "2.0/"))
+                           .read_bytes()).hexdigest()
             == self._stage.sha256(path) for path in (stages.MANUAL, stages.NOTES))
-        return Seen(same and len(asked) == 2,
+
+    def _fetched(self, folder, downloads):
+        done, asked = self._fetch(folder)
+        same = done.returncode == 0 and self._is_whole(folder)
+        return Seen(same and len(asked) == downloads,
                     f"exit {done.returncode}, {len(asked)} files, {'same' if same else 'other'}",
                     done.stderr)
+
+    def spot_fetch(self):
+        return self._fetched("docs", 2)
+
+    def spot_fetch_cached(self):
+        return self._fetched("docs-2", 0)
 
     def spot_fetch_again(self):
         done, asked = self._fetch()
