@@ -4,11 +4,16 @@ old one never comes back."""
 import signal
 import socket
 import ssl
+import subprocess
 
 import pytest
 from mirrorgate_test import client, common, pki
 from mirrorgate_test.client import Truncated
 from mirrorgate_test.pki import SUBJECTS, Identity
+from mirrorgate_test.spot import PROGRAM
+
+from test_spot_catalogue import issue
+from test_spot_fetch import publish
 
 SMALL = "/artifacts/step-core/small.txt"
 LARGE = "/artifacts/step-core/large.bin"
@@ -123,3 +128,25 @@ def test_two_crls_of_one_second_are_told_apart(gate, crl, world):
         crl.write_bytes(world.authority.crl.read_bytes())
         gate.reload()
     assert gate.get(SMALL).status == 200
+
+
+def test_a_client_that_is_revoked_while_spot_fetches_is_told_so(lab, crl, laptop, tmp_path):
+    """Its connections are cut; on the next try the server says why, and spot does not go on."""
+    release = issue(tmp_path, "release")
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", {f"{n}.bin": bytes(2_000_000) + b"%d" % n for n in range(3)})
+    gate = lab.gateway(stub, config={"tls": {"crl": str(crl)}})
+    spot = lab.spot(gate, who=laptop, release=str(release), rate="100K")
+    process = subprocess.Popen(
+        [PROGRAM, "-c", spot.file, "fetch", "step-core", "--to", spot.folder / "here"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    common.wait_until(
+        lambda: sum(".bin" in request["path"] for request in stub.requests()) == 3,
+        "three downloads have begun",
+    )
+    revoke(gate, crl, laptop)
+    _, said = process.communicate(timeout=60 * common.PATIENCE)
+    assert process.returncode == 6, said
+    assert said.splitlines()[-1].endswith(f"{laptop.cert}: certificate revoked")
+    assert list((spot.folder / "here").iterdir()) == []
