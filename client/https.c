@@ -14,7 +14,10 @@
 #include "report.h"
 #include "retry.h"
 
-enum { TURN_MS = 200 }; /* the longest wait between two looks at everything */
+enum {
+	TURN_MS = 200, /* the longest wait between two looks at everything */
+	TOO_MANY_REQUESTS = 429,
+};
 
 enum slot_state { SLOT_FREE, SLOT_RUNS, SLOT_WAITS };
 
@@ -34,7 +37,8 @@ struct https {
 	struct trust *trust;
 	CURLM *multi;
 	struct slot slots[CONFIG_MAX_CONNECTIONS];
-	size_t server; /* the one that answered last */
+	size_t server;        /* the one that answered last */
+	unsigned connections; /* how many it takes from us: fewer than configured after a 429 */
 };
 
 /* What is to be done by one run. */
@@ -52,7 +56,10 @@ https_new(const struct config *config, struct failure *failure)
 	if (trust == NULL)
 		return NULL;
 	struct https *self = buffer_alloc(sizeof *self);
-	*self = (struct https){.config = config, .trust = trust, .multi = curl_multi_init()};
+	*self = (struct https){.config = config,
+	    .trust = trust,
+	    .multi = curl_multi_init(),
+	    .connections = config->connections};
 	if (self->multi == NULL)
 		abort();
 	curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)config->connections);
@@ -138,6 +145,22 @@ slot_free(struct https *self, struct slot *slot)
 		sink->close(sink->arg);
 }
 
+/* The server takes no more connections of this customer (RFC 6585, 4) than those that go on: from
+ * now on there are no more. That this one has to wait for one of them is no failure. */
+static bool
+be_content(struct https *self, struct slot *slot, const struct failure *failure)
+{
+	size_t running = count_slots(self, SLOT_RUNS);
+
+	if (failure->status != TOO_MANY_REQUESTS || running == 0)
+		return false;
+	report_detail("no more than %zu connections at a time from now on", running);
+	self->connections = (unsigned)running;
+	slot->tries--;
+	slot->due = now_ms();
+	return true;
+}
+
 /* The slot's transfer ended with CODE. False, with FAILURE filled, when it failed for good. */
 static bool
 slot_end(struct https *self, struct slot *slot, CURLcode code, struct failure *failure)
@@ -152,6 +175,8 @@ slot_end(struct https *self, struct slot *slot, CURLcode code, struct failure *f
 		slot_free(self, slot);
 		return true;
 	}
+	if (be_content(self, slot, failure))
+		return true;
 	if (!retry_is_due(failure, slot->tries, self->config->tries)) {
 		slot_free(self, slot);
 		return false;
@@ -184,13 +209,31 @@ take_order(struct run *run, struct slot *slot, struct failure *failure)
 	return next;
 }
 
+/* True when one more may begin. */
+static bool
+has_room(const struct https *self)
+{
+	return count_slots(self, SLOT_RUNS) < self->connections;
+}
+
+static void
+start_due(struct https *self)
+{
+	int64_t now = now_ms();
+
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS && has_room(self); i++) {
+		if (self->slots[i].state == SLOT_WAITS && self->slots[i].due <= now)
+			slot_start(self, &self->slots[i]);
+	}
+}
+
 /* Gives orders to free slots. */
 static bool
 fill(struct run *run, struct failure *failure)
 {
 	struct https *self = run->https;
 
-	for (size_t i = 0; i < self->config->connections && run->more; i++) {
+	for (size_t i = 0; i < self->config->connections && run->more && has_room(self); i++) {
 		struct slot *slot = &self->slots[i];
 		if (slot->state != SLOT_FREE)
 			continue;
@@ -204,17 +247,6 @@ fill(struct run *run, struct failure *failure)
 		slot_start(self, slot);
 	}
 	return true;
-}
-
-static void
-start_due(struct https *self)
-{
-	int64_t now = now_ms();
-
-	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
-		if (self->slots[i].state == SLOT_WAITS && self->slots[i].due <= now)
-			slot_start(self, &self->slots[i]);
-	}
 }
 
 /* Ends what libcurl says has ended, COUNT of them. */
@@ -243,7 +275,7 @@ wait_ms(const struct https *self)
 {
 	int64_t now = now_ms(), wait = TURN_MS;
 
-	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS && has_room(self); i++) {
 		const struct slot *slot = &self->slots[i];
 		if (slot->state == SLOT_WAITS && slot->due - now < wait)
 			wait = slot->due > now ? slot->due - now : 0;
@@ -260,9 +292,9 @@ turn(struct run *run, struct failure *failure)
 	int running;
 	size_t ended;
 
+	start_due(self); /* who has waited comes first */
 	if (!fill(run, failure))
 		return TURN_FAILED;
-	start_due(self);
 	if (count_slots(self, SLOT_FREE) == CONFIG_MAX_CONNECTIONS && !run->more)
 		return TURN_DONE;
 	if (curl_multi_perform(self->multi, &running) != CURLM_OK)

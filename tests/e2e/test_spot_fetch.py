@@ -9,6 +9,7 @@ import re
 
 import pytest
 from mirrorgate_test import common, store
+from mirrorgate_test.gateway import policy
 from mirrorgate_test.spot import PROGRAM, answer, read_head
 
 from test_spot_catalogue import issue
@@ -181,6 +182,23 @@ def test_a_frozen_catalogue_expires(shop, release):
     }
     text = shop.fails(10, "fetch", "step-core", "--to", shop.to, environment=later)
     assert "has expired" in text
+
+
+def test_a_customer_with_few_connections_gets_its_files_over_those(lab, release):
+    """429 for the third and fourth connection: spot goes on with two, and fails nothing."""
+    stub = lab.stub(lab.new_folder("origin"))
+    files = {f"{n}.bin": bytes(200_000) + b"%d" % n for n in range(8)}
+    publish(stub.root, release, "10.3", files)
+    data = policy()
+    data["customers"][0]["connections"] = 2
+    spot = lab.spot(
+        lab.gateway(stub, policy=data), release=str(release), tries=1, connections=4, rate="1M"
+    )
+    done = spot.run("-v", "fetch", "step-core", "--to", spot.folder / "here")
+    assert done.returncode == 0, done.stderr
+    assert tree(spot.folder / "here") == files
+    assert "no more than 2 connections at a time from now on" in done.stderr
+    assert "trying again" not in done.stderr
 
 
 def test_a_folder_of_another_product_is_left_alone(shop, release):
