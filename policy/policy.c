@@ -10,21 +10,18 @@
 
 #include <assert.h>
 #include <cdb.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
+#include "cdb_mapping.h"
 #include "path.h"
 #include "policy_image.h"
 #include "policy_value.h"
 
 enum {
 	SECONDS_PER_DAY = 86400,
-	CDB_SMALLEST = 2048, /* a tinycdb file without records: the places of 256 tables */
-	CDB_PAIR = 8,        /* place and size of a table; hash and place of a record */
+	CDB_PAIR = 8, /* place and size of a table; hash and place of a record */
 };
 
 struct policy {
@@ -33,42 +30,6 @@ struct policy {
 	struct policy_image_header header;
 };
 
-/* Maps the LEN bytes at FD as a tinycdb. Not by cdb_init(): that makes a shared mapping, which
- * kernels before 6.7 refuse for a memfd sealed against writing. Private read-only pages are the
- * same pages. */
-static const char *
-map_image(struct cdb *cdb, int fd)
-{
-	struct stat status;
-	if (fstat(fd, &status) != 0)
-		return strerror(errno);
-	if (status.st_size < CDB_SMALLEST || status.st_size >= UINT32_MAX)
-		return "is not a policy image";
-	size_t len = (size_t)status.st_size;
-	void *memory = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (memory == MAP_FAILED)
-		return strerror(errno);
-	cdb->cdb_fd = -1;
-	cdb->cdb_mem = memory;
-	cdb->cdb_fsize = (unsigned)len;
-	/* The first hash table begins where the records end. */
-	unsigned records_end = cdb_unpack(memory);
-	if (records_end < CDB_SMALLEST)
-		records_end = CDB_SMALLEST;
-	cdb->cdb_dend = records_end < cdb->cdb_fsize ? records_end : cdb->cdb_fsize;
-	return NULL;
-}
-
-static void
-unmap_image(struct cdb *cdb)
-{
-	union {
-		const void *read_only;
-		void *memory;
-	} mapping = {cdb->cdb_mem};
-	munmap(mapping.memory, cdb->cdb_fsize);
-}
-
 static struct policy *
 open_image(int fd, const char *name, bool is_known, char error[POLICY_ERROR_MAX])
 {
@@ -76,7 +37,7 @@ open_image(int fd, const char *name, bool is_known, char error[POLICY_ERROR_MAX]
 	if (self == NULL)
 		abort();
 	self->references = 1;
-	const char *defect = map_image(&self->cdb, fd);
+	const char *defect = cdb_mapping_open(&self->cdb, fd, "is not a policy image");
 	if (defect != NULL)
 		goto free_self;
 	defect = policy_image_check(self->cdb.cdb_mem, self->cdb.cdb_fsize, &self->header);
@@ -87,7 +48,7 @@ open_image(int fd, const char *name, bool is_known, char error[POLICY_ERROR_MAX]
 	return self;
 
 unmap:
-	unmap_image(&self->cdb);
+	cdb_mapping_close(&self->cdb);
 free_self:
 	snprintf(error, POLICY_ERROR_MAX, "%.300s: %s", name, defect);
 	free(self);
@@ -122,7 +83,7 @@ policy_unref(struct policy *self)
 	assert(self->references > 0);
 	if (--self->references > 0)
 		return;
-	unmap_image(&self->cdb);
+	cdb_mapping_close(&self->cdb);
 	free(self);
 }
 
@@ -147,8 +108,8 @@ policy_header(const struct policy *self)
 const unsigned char *
 policy_records(const struct policy *self, size_t *len)
 {
-	*len = self->cdb.cdb_dend - CDB_SMALLEST;
-	return self->cdb.cdb_mem + CDB_SMALLEST;
+	*len = self->cdb.cdb_dend - CDB_MAPPING_RECORDS;
+	return self->cdb.cdb_mem + CDB_MAPPING_RECORDS;
 }
 
 bool
@@ -165,7 +126,7 @@ policy_table_entries(const struct policy *self)
 {
 	const unsigned char *image = self->cdb.cdb_mem;
 	size_t end = self->cdb.cdb_dend, entries = 0;
-	for (size_t table = 0; table < CDB_SMALLEST; table += CDB_PAIR) {
+	for (size_t table = 0; table < CDB_MAPPING_RECORDS; table += CDB_PAIR) {
 		size_t slots = cdb_unpack(image + table + 4);
 		if (cdb_unpack(image + table) != end ||
 		    slots > (self->cdb.cdb_fsize - end) / CDB_PAIR)
@@ -460,6 +421,24 @@ list_texts(const char **list, struct policy_image_cursor *texts, uint32_t count)
 	return list;
 }
 
+/* The texts of a product, as lists that end with NULL. */
+struct product_lists {
+	const char **paths; /* owned: all of both lists */
+	const char **except;
+};
+
+/* False when the record is damaged; the lists must be freed in any case. */
+static bool
+list_product(const struct product *product, struct product_lists *lists)
+{
+	struct policy_image_cursor texts = product->texts;
+	lists->paths = buffer_alloc(
+	    ((size_t)product->path_count + product->except_count + 2) * sizeof *lists->paths);
+	lists->except = list_texts(lists->paths, &texts, product->path_count);
+	list_texts(lists->except, &texts, product->except_count);
+	return !texts.damaged;
+}
+
 /* Shows one licence to FN; false when its product's record is damaged. */
 static bool
 show_licence(const struct policy *self, const struct policy_image_licence *licence, time_t now,
@@ -474,22 +453,17 @@ show_licence(const struct policy *self, const struct policy_image_licence *licen
 	if (licence->ends != POLICY_IMAGE_NO_DAY && licence->ends > 0)
 		policy_value_print_day(licence->ends - 1, until);
 
-	size_t texts = (size_t)product.path_count + product.except_count + 2;
-	const char **paths = calloc(texts, sizeof *paths);
-	if (paths == NULL)
-		abort();
-	const char **except = list_texts(paths, &product.texts, product.path_count);
-	list_texts(except, &product.texts, product.except_count);
-	bool whole = !product.texts.damaged;
+	struct product_lists lists;
+	bool whole = list_product(&product, &lists);
 	if (whole)
 		fn(&(struct policy_licence){.product = product.id,
-		       .paths = paths,
-		       .except = except,
+		       .paths = lists.paths,
+		       .except = lists.except,
 		       .from = from,
 		       .until = until,
 		       .valid_now = judge_dates(licence, now) == POLICY_ALLOW},
 		    arg);
-	free(paths);
+	free(lists.paths);
 	return whole;
 }
 
@@ -506,4 +480,16 @@ policy_each_licence(const struct policy *self, const struct policy_caller *calle
 	while (policy_image_get_licence(&licences, &licence))
 		count += show_licence(self, &licence, now, fn, arg);
 	return count;
+}
+
+void
+policy_each_product(const struct policy *self, policy_product_fn *fn, void *arg)
+{
+	struct product product;
+	for (uint32_t i = 0; find_product(self, i, &product); i++) {
+		struct product_lists lists;
+		if (list_product(&product, &lists))
+			fn(product.id, lists.paths, arg);
+		free(lists.paths);
+	}
 }

@@ -110,6 +110,11 @@ typedef void policy_licence_fn(const struct policy_licence *licence, void *arg);
 size_t policy_each_licence(const struct policy *self, const struct policy_caller *caller,
     time_t now, policy_licence_fn *fn, void *arg);
 
+/* Calls FN for each product in the policy's order; PATHS ends with NULL, and it and its texts live
+ * until FN returns. Allocates. */
+typedef void policy_product_fn(const char *id, const char *const *paths, void *arg);
+void policy_each_product(const struct policy *self, policy_product_fn *fn, void *arg);
+
 /* For those who go through all of an image: its header; its records one after another, each as
  * tinycdb has it (length of the key, length of the value, key, value); whether looking up KEY
  * finds the record whose value begins at VALUE; and how many places the tables for look-ups lead
