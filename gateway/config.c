@@ -286,6 +286,12 @@ config_load(const char *file, bool unsafe_any_port, struct problems *problems)
 	return config;
 }
 
+bool
+config_checks_catalogues(const struct config *self)
+{
+	return self->catalogues.folder != NULL && self->catalogues.check;
+}
+
 static void
 free_lists(struct config *self)
 {

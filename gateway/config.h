@@ -65,6 +65,13 @@ struct config_timeouts {
 	double store_connect, store_response;
 };
 
+struct config_catalogues {
+	char *folder; /* laid out as the store's paths; NULL: there is no such mapping */
+	char *signer;
+	bool check;      /* false: the rest is not used */
+	double interval; /* how often changes are looked for */
+};
+
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARNING, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
 struct config {
@@ -80,6 +87,7 @@ struct config {
 	char *policy_signer; /* NULL: none */
 	char *state_dir;     /* NULL: none */
 	char *admin_socket;  /* NULL: none */
+	struct config_catalogues catalogues;
 	struct config_store *stores;
 	size_t store_count;
 	char *probe; /* path for active checks; NULL: none */
@@ -98,6 +106,9 @@ struct config {
  * which may block. */
 struct config *config_load(const char *file, bool unsafe_any_port, struct problems *problems);
 void config_free(struct config *self);
+
+/* True when downloads are to be held against catalogues. */
+bool config_checks_catalogues(const struct config *self);
 
 /* True when ADDRESS (AF_INET, AF_INET6, or IPv4-mapped AF_INET6) lies in one of the networks. A
  * mapped address is the IPv4 address that it holds, and in no IPv6 network, not even ::/0. */

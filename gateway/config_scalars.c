@@ -100,6 +100,7 @@ static const struct quantity quantities[] = {
     QUANTITY(timeouts.min_rate, timeouts.min_rate, size, "1K", "0", "1G"),
     QUANTITY(timeouts.store_connect, timeouts.store_connect, duration, "3s", "1ms", "1d"),
     QUANTITY(timeouts.store_response, timeouts.store_response, duration, "30s", "1ms", "1d"),
+    QUANTITY(catalogues.interval, catalogues.interval, duration, "10s", "100ms", "1d"),
     QUANTITY(drain.announce, drain_announce, duration, "0s", "0s", "1d"),
     QUANTITY(drain.timeout, drain_timeout, duration, "60s", "0s", "1d"),
 };
@@ -160,6 +161,8 @@ static const struct path {
     {"policy_signer", TEXT_OF(policy_signer), VALUE_OF(policy_signer), false},
     {"state_dir", TEXT_OF(state_dir), VALUE_OF(state_dir), false},
     {"admin_socket", TEXT_OF(admin_socket), VALUE_OF(admin_socket), false},
+    {"catalogues.folder", TEXT_OF(catalogues.folder), VALUE_OF(catalogues.folder), false},
+    {"catalogues.signer", TEXT_OF(catalogues.signer), VALUE_OF(catalogues.signer), false},
     {"log.access", TEXT_OF(log.access), VALUE_OF(access_log), false},
 };
 
@@ -250,6 +253,25 @@ load_words(struct config_loader *self)
 		self->config->log_level = (enum config_log_level)found;
 }
 
+/* Each of its keys makes the mapping one that must be complete. */
+static void
+load_catalogues(struct config_loader *self)
+{
+	static const char *const words[] = {"false", "true", NULL};
+	const struct config_schema_catalogues *texts = &self->texts->catalogues;
+	bool given = texts->folder != NULL || texts->signer != NULL || texts->check != NULL ||
+	             texts->interval != NULL;
+	int found = find_word(words, texts->check != NULL ? texts->check : "true");
+
+	if (given && texts->folder == NULL)
+		config_loader_missing(self, "catalogues.folder");
+	if (given && texts->signer == NULL)
+		config_loader_missing(self, "catalogues.signer");
+	if (found < 0)
+		config_loader_problem(self, "catalogues.check", "must be true or false");
+	self->config->catalogues.check = found == 1;
+}
+
 static bool
 is_user(const char *text)
 {
@@ -298,6 +320,7 @@ config_scalars_load(struct config_loader *self)
 	load_quantities(self);
 	load_paths(self);
 	load_words(self);
+	load_catalogues(self);
 	load_user(self);
 	load_probe(self);
 }

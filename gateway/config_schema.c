@@ -46,6 +46,14 @@ static const cyaml_schema_field_t store_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t catalogues_fields[] = {
+    TEXT("folder", struct config_schema_catalogues, folder),
+    TEXT("signer", struct config_schema_catalogues, signer),
+    TEXT("check", struct config_schema_catalogues, check),
+    TEXT("interval", struct config_schema_catalogues, interval),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t limits_fields[] = {
     TEXT("connections", struct config_schema_limits, connections),
     TEXT("connections_per_address", struct config_schema_limits, connections_per_address),
@@ -96,6 +104,7 @@ static const cyaml_schema_field_t file_fields[] = {
     TEXT("state_dir", struct config_schema, state_dir),
     TEXT("admin_socket", struct config_schema, admin_socket),
     MAPPING("store", store, store_fields),
+    MAPPING("catalogues", catalogues, catalogues_fields),
     MAPPING("snapshots", snapshots, snapshots_fields),
     MAPPING("limits", limits, limits_fields),
     MAPPING("timeouts", timeouts, timeouts_fields),

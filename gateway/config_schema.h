@@ -26,6 +26,10 @@ struct config_schema_store {
 	char *probe;
 };
 
+struct config_schema_catalogues {
+	char *folder, *signer, *check, *interval;
+};
+
 struct config_schema_limits {
 	char *connections, *connections_per_address;
 	char *handshakes_per_second, *handshakes_per_second_per_address;
@@ -56,6 +60,7 @@ struct config_schema {
 	struct config_schema_tls tls;
 	char *policy, *policy_signer, *state_dir, *admin_socket;
 	struct config_schema_store store;
+	struct config_schema_catalogues catalogues;
 	struct config_schema_snapshots snapshots;
 	struct config_schema_limits limits;
 	struct config_schema_timeouts timeouts;

@@ -122,7 +122,8 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	    "3: `listen[0].port` must be 443; any other port needs --unsafe-any-port\n"
 	    "4: `workers` must be auto or a whole number from 1 to 256, not \"none\"\n"
 	    "5: unknown key `colour`; here may stand: listen, workers, user, server_names, tls, "
-	    "policy, policy_signer, state_dir, admin_socket, store, snapshots, limits, timeouts, "
+	    "policy, policy_signer, state_dir, admin_socket, store, catalogues, snapshots, limits, "
+	    "timeouts, "
 	    "drain, log\n"
 	    "6: `server_names[0]` must be a host name without port, such as updates.example.com\n"
 	    "7: missing key `tls.crl`\n"
@@ -214,6 +215,46 @@ test_server_names_must_be_host_names(void **state)
 	sample_refuse_added("server_names: []", "`server_names` must be at least 1 long");
 }
 
+static void
+test_catalogues_are_checked_when_their_folder_and_signer_are_named(void **state)
+{
+	(void)state;
+	struct config *config = sample_load_added("catalogues: {folder: store, signer: r.crt}");
+	sample_in_folder(config->catalogues.folder, "store");
+	sample_in_folder(config->catalogues.signer, "r.crt");
+	assert_true(config_checks_catalogues(config));
+	assert_true(config->catalogues.interval == 10);
+	config_free(config);
+	config = sample_load_added(
+	    "catalogues: {folder: /s, signer: r.crt, check: false, interval: 2m}");
+	assert_string_equal(config->catalogues.folder, "/s");
+	assert_false(config_checks_catalogues(config));
+	assert_true(config->catalogues.interval == 120);
+	config_free(config);
+	config = sample_load_added("");
+	assert_false(config_checks_catalogues(config));
+	config_free(config);
+}
+
+static void
+test_catalogues_that_are_half_configured_are_refused(void **state)
+{
+	(void)state;
+	sample_refuse_added("catalogues: {folder: store}", "missing key `catalogues.signer`");
+	sample_refuse_added("catalogues: {signer: r.crt}", "missing key `catalogues.folder`");
+	sample_refuse(sample_text(0, NULL, "catalogues: {check: false}"), false,
+	    "12: missing key `catalogues.folder`\n12: missing key `catalogues.signer`\n");
+	sample_refuse_added("catalogues: {folder: s, signer: r, check: no}",
+	    "`catalogues.check` must be true or false");
+	sample_refuse_added("catalogues: {folder: s, signer: \"\"}",
+	    "`catalogues.signer` must name a file, not be empty");
+	sample_refuse_added("catalogues: {folder: s, signer: r, interval: 10ms}",
+	    "`catalogues.interval` must be a duration with its unit from 100ms to 1d, not "
+	    "\"10ms\"");
+	sample_refuse_added("catalogues: {folder: s, signer: r, signed: x}",
+	    "unknown key `signed`; here may stand: folder, signer, check, interval");
+}
+
 int
 main(void)
 {
@@ -230,6 +271,8 @@ main(void)
 	    cmocka_unit_test(test_problems_from_before_do_not_spoil_a_good_file),
 	    cmocka_unit_test(test_server_names_become_lower_case),
 	    cmocka_unit_test(test_server_names_must_be_host_names),
+	    cmocka_unit_test(test_catalogues_are_checked_when_their_folder_and_signer_are_named),
+	    cmocka_unit_test(test_catalogues_that_are_half_configured_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, sample_setup, sample_teardown);
