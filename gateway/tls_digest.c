@@ -1,7 +1,7 @@
 /*
- * Digests of bytes in memory.
+ * Digests of bytes in memory or passing by.
  *
- * One call of OpenSSL's EVP interface; what needs care is only that a failure never leaves a
+ * OpenSSL's EVP interface; what needs care is only that a failure never leaves a
  * half-made digest behind, so there is none: it aborts.
  */
 #include "tls_digest.h"
@@ -49,4 +49,41 @@ tls_digest_sha256_hex(const void *bytes, size_t len, char hex[TLS_DIGEST_SHA256_
 		hex[2 * i + 1] = digits[digest[i] & 0xf];
 	}
 	hex[2 * sizeof digest] = '\0';
+}
+
+/* Never complete: it is OpenSSL's structure under another name. */
+static EVP_MD_CTX *
+context_of(struct tls_digest_stream *self)
+{
+	return (EVP_MD_CTX *)self;
+}
+
+struct tls_digest_stream *
+tls_digest_stream_new(void)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+	if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
+		abort();
+	return (struct tls_digest_stream *)context;
+}
+
+void
+tls_digest_stream_add(struct tls_digest_stream *self, const void *bytes, size_t len)
+{
+	if (EVP_DigestUpdate(context_of(self), bytes, len) != 1)
+		abort();
+}
+
+void
+tls_digest_stream_end(struct tls_digest_stream *self, unsigned char digest[TLS_DIGEST_SHA256_BYTES])
+{
+	if (EVP_DigestFinal_ex(context_of(self), digest, NULL) != 1)
+		abort();
+}
+
+void
+tls_digest_stream_free(struct tls_digest_stream *self)
+{
+	EVP_MD_CTX_free(context_of(self));
 }

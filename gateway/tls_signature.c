@@ -57,7 +57,7 @@ form_defect(CMS_ContentInfo *cms, X509 *certificate)
 	if (!has_strong_digest(signer))
 		return "uses a digest weaker than SHA-256";
 	if (CMS_SignerInfo_cert_cmp(signer, certificate) != 0)
-		return "was made by another certificate than policy_signer";
+		return "was made by another certificate than the one that is pinned";
 	return NULL;
 }
 
@@ -90,7 +90,7 @@ signature_defect(
 		return "is not a CMS signature in DER";
 	const char *defect = der != end ? "has bytes after its end" : form_defect(cms, certificate);
 	if (defect == NULL && !matches(cms, certificate, content, len))
-		defect = "is not a signature of the policy as it is now";
+		defect = "is not a signature of this content";
 	CMS_ContentInfo_free(cms);
 	return defect;
 }

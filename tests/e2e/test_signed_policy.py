@@ -153,13 +153,13 @@ def state_cannot_be_written(gate, authority):
 
 
 SIGNATURE_FLAWS = {
-    altered: "is not a signature of the policy as it is now",
+    altered: "is not a signature of this content",
     missing: "policy.yaml.p7s: cannot",
     empty: "policy.yaml.p7s: is ",
     truncated: "is not a CMS signature in DER",
     trailing: "has bytes after its end",
-    swapped: "is not a signature of the policy as it is now",
-    of_another: "was made by another certificate than policy_signer",
+    swapped: "is not a signature of this content",
+    of_another: "was made by another certificate than the one that is pinned",
     attached: "must be detached",
     by_sha1: "uses a digest weaker than SHA-256",
     by_two: "must be the signature of exactly one signer",
