@@ -363,9 +363,24 @@ exchange_read(struct exchange *self, char *bytes, size_t n, size_t *got)
 	bool excess = taken > self->remaining;
 	*got = excess ? (size_t)self->remaining : taken;
 	self->remaining -= *got;
+	if (!self->events->check_piece(self->arg, bytes, *got, self->remaining == 0)) {
+		--*got;
+		self->remaining++;
+		exchange_reject(self, "the content is not the one expected");
+		return EXCHANGE_CUT;
+	}
 	if (self->remaining == 0)
 		finish(self, !excess && buffer_size(&self->in) == self->scan.head_len);
 	return EXCHANGE_OK;
+}
+
+void
+exchange_reject(struct exchange *self, const char *why)
+{
+	assert(self->phase == EXCHANGE_BODY);
+	self->defect = why;
+	services_count(self->services, METRIC_STORE_FAILURES, 1);
+	drop_connection(self);
 }
 
 void

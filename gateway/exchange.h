@@ -20,14 +20,17 @@
 
 struct exchange;
 
-/* Called from the event loop, each as the last thing of an event, so that the owner may free the
- * exchange. Before exchange_start() returns none is called. */
+/* All but the last are called from the event loop, each as the last thing of an event, so that the
+ * owner may free the exchange. Before exchange_start() returns none is called. */
 struct exchange_events {
 	void (*on_answer)(void *arg); /* exchange_response() is ready */
 	void (*on_body)(void *arg);   /* more of the body can be read */
 	/* No answer: what to tell the client, and for the log why. After on_answer: the body ends
 	 * early. */
 	void (*on_failed)(void *arg, enum problem problem, const char *why);
+	/* From exchange_read(), with each piece of the body before that returns it. False: what
+	 * ends with the last piece is not what it should be. */
+	bool (*check_piece)(void *arg, const char *bytes, size_t n, bool is_last);
 };
 
 /* NULL when no store can be reached at all. The texts of ORDER are used during this call only. */
@@ -40,13 +43,18 @@ void exchange_free(struct exchange *self);
 /* Valid from on_answer on, until the first exchange_read(). */
 const struct response *exchange_response(const struct exchange *self);
 
+/* The answer is not what it should be, for the reason WHY: closes the store connection. Between
+ * on_answer and the first exchange_read(); only exchange_free() may follow. */
+void exchange_reject(struct exchange *self, const char *why);
+
 /* Bytes of the body that are still to be read. */
 unsigned long long exchange_remaining(const struct exchange *self);
 
 enum exchange_status { EXCHANGE_OK, EXCHANGE_WAIT, EXCHANGE_END, EXCHANGE_CUT };
 
 /* Reads at most N bytes of the body, where BYTES has room for N + 1. OK: *GOT > 0. WAIT: nothing
- * now, on_body follows. END: the body was complete before. CUT: the store ended it early. */
+ * now, on_body follows. END: the body was complete before. CUT: the store ended it early, or
+ * the check refused it; *GOT bytes may go out all the same, and are never the last. */
 enum exchange_status exchange_read(struct exchange *self, char *bytes, size_t n, size_t *got);
 
 /* The client is slow: stop watching the store until exchange_resume(). */

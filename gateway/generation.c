@@ -18,6 +18,7 @@
 #include "../policy/buffer.h"
 #include "../policy/policy_compile.h"
 #include "../policy/yaml_source.h"
+#include "catalogues.h"
 #include "policy_state.h"
 #include "tls_signature.h"
 #include "tls_tickets.h"
@@ -158,6 +159,27 @@ take_ticket_keys(
 	return fd;
 }
 
+/* The catalogues of the products in the policy of SELF. */
+static int
+take_catalogues(
+    const struct generation *self, const struct config *config, struct problems *problems)
+{
+	char error[POLICY_ERROR_MAX];
+	struct policy *policy =
+	    policy_open_known(self->files[GENERATION_POLICY], config->policy, error);
+
+	if (policy == NULL) {
+		problems_add(problems, config->policy, 0, "%s", error);
+		return -1;
+	}
+	int fd = catalogues_read(config, policy, time(NULL), problems);
+	policy_unref(policy);
+	if (fd >= 0 && !seal(fd))
+		problems_add(problems, config->catalogues.folder, 0, "cannot be sealed: %s",
+		    strerror(errno));
+	return fd;
+}
+
 /* A sealed file, mapped for reading. */
 struct mapped {
 	const char *bytes; /* NULL: there is none */
@@ -199,6 +221,9 @@ unmap_file(struct mapped *mapped)
 	*mapped = (struct mapped){NULL, 0};
 }
 
+/* The files that TLS is made of come one after the other. */
+enum { FIRST_OF_TLS = GENERATION_CERTIFICATE, LAST_OF_TLS = GENERATION_TICKET_KEYS };
+
 /* CURRENT again, or a new one. */
 static struct tls_context *
 open_tls(const struct generation *self, const struct config *config, struct tls_context *current,
@@ -208,7 +233,7 @@ open_tls(const struct generation *self, const struct config *config, struct tls_
 	struct tls_context *tls = NULL;
 	bool good = true;
 
-	for (int i = GENERATION_CERTIFICATE; i < GENERATION_FILES && good; i++)
+	for (int i = FIRST_OF_TLS; i <= LAST_OF_TLS && good; i++)
 		good = map_file(self->files[i], &files[i]);
 	struct tls_material material = {
 	    .certificate = {config->tls.certificate, files[GENERATION_CERTIFICATE].bytes,
@@ -233,21 +258,35 @@ open_tls(const struct generation *self, const struct config *config, struct tls_
 	return tls;
 }
 
+struct catalogue_image *
+generation_catalogues(const struct generation *self)
+{
+	const char *defect;
+	int fd = self->files[GENERATION_CATALOGUES];
+
+	return fd >= 0 ? catalogue_image_open(fd, &defect) : NULL;
+}
+
 bool
 generation_open(const struct generation *self, const struct config *config,
-    struct tls_context *current, struct policy **policy, struct tls_context **tls,
-    char error[TLS_ERROR_MAX])
+    struct tls_context *current, struct generation_parts *parts, char error[TLS_ERROR_MAX])
 {
 	_Static_assert((int)TLS_ERROR_MAX >= (int)POLICY_ERROR_MAX, "either error fits");
 
-	*tls = open_tls(self, config, current, error);
-	if (*tls == NULL)
+	*parts = (struct generation_parts){.tls = open_tls(self, config, current, error)};
+	if (parts->tls == NULL)
 		return false;
-	*policy = policy_open_known(self->files[GENERATION_POLICY], config->policy, error);
-	if (*policy != NULL)
+	parts->policy = policy_open_known(self->files[GENERATION_POLICY], config->policy, error);
+	if (parts->policy == NULL)
+		goto unref_tls;
+	parts->catalogues = generation_catalogues(self);
+	if (parts->catalogues != NULL || !config_checks_catalogues(config))
 		return true;
-	tls_context_unref(*tls);
-	*tls = NULL;
+	(void)snprintf(error, TLS_ERROR_MAX, "the catalogues cannot be mapped");
+	policy_unref(parts->policy);
+unref_tls:
+	tls_context_unref(parts->tls);
+	*parts = (struct generation_parts){NULL, NULL, NULL};
 	return false;
 }
 
@@ -354,7 +393,7 @@ check(const struct generation *self, const struct generation *previous, const st
 	char error[TLS_ERROR_MAX];
 	bool readable = true;
 
-	for (int i = GENERATION_CERTIFICATE; i < GENERATION_FILES; i++)
+	for (int i = FIRST_OF_TLS; i <= LAST_OF_TLS; i++)
 		readable = readable && (self->files[i] >= 0 ||
 		                           (i == GENERATION_CRL && config->tls.crl == NULL));
 	if (readable) {
@@ -377,16 +416,24 @@ check(const struct generation *self, const struct generation *previous, const st
 	policy_unref(policy);
 }
 
+static struct generation *
+new_generation(uint64_t number)
+{
+	struct generation *self = buffer_alloc(sizeof *self);
+
+	self->number = number;
+	for (int i = 0; i < GENERATION_FILES; i++)
+		self->files[i] = -1;
+	return self;
+}
+
 struct generation *
 generation_build(const struct config *config, uint64_t number, const struct generation *previous,
     struct problems *problems)
 {
-	struct generation *self = buffer_alloc(sizeof *self);
+	struct generation *self = new_generation(number);
 
 	assert(problems_count(problems) == 0);
-	self->number = number;
-	for (int i = 0; i < GENERATION_FILES; i++)
-		self->files[i] = -1;
 	self->files[GENERATION_POLICY] = take_policy(config, problems);
 	self->files[GENERATION_CERTIFICATE] = take_file(config->tls.certificate, problems);
 	self->files[GENERATION_KEY] = take_file(config->tls.key, problems);
@@ -395,10 +442,50 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 		self->files[GENERATION_CRL] = take_file(config->tls.crl, problems);
 	self->files[GENERATION_TICKET_KEYS] = take_ticket_keys(config, previous, problems);
 	check(self, previous, config, problems);
+	if (previous == NULL && config_checks_catalogues(config))
+		catalogues_check_files(config, problems);
+	if (problems_count(problems) == 0 && config_checks_catalogues(config))
+		self->files[GENERATION_CATALOGUES] = take_catalogues(self, config, problems);
 	if (problems_count(problems) == 0)
 		return self;
 	generation_free(self);
 	return NULL;
+}
+
+struct generation *
+generation_build_catalogues(const struct config *config, uint64_t number,
+    const struct generation *previous, struct problems *problems)
+{
+	struct generation *self = new_generation(number);
+
+	for (int i = 0; i < GENERATION_FILES; i++) {
+		if (i == GENERATION_CATALOGUES || previous->files[i] < 0)
+			continue;
+		self->files[i] = fcntl(previous->files[i], F_DUPFD_CLOEXEC, 0);
+		if (self->files[i] < 0)
+			problems_add(problems, config->file, 0,
+			    "the generation in force cannot go on: %s", strerror(errno));
+	}
+	if (problems_count(problems) == 0)
+		self->files[GENERATION_CATALOGUES] = take_catalogues(self, config, problems);
+	if (problems_count(problems) == 0)
+		return self;
+	generation_free(self);
+	return NULL;
+}
+
+bool
+generation_has_new_catalogues(const struct generation *self, const struct config *config)
+{
+	struct catalogue_image *image = generation_catalogues(self);
+
+	if (image == NULL)
+		return config_checks_catalogues(config);
+	struct policy *policy = open_checked_policy(self, config);
+	bool changed = catalogues_have_changed(config, policy, image, time(NULL));
+	policy_unref(policy);
+	catalogue_image_free(image);
+	return changed;
 }
 
 bool

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../policy/buffer.h"
+#include "catalogues.h"
 #include "channel.h"
 #include "log.h"
 
@@ -60,6 +61,22 @@ build_generation(const struct config *config, const struct generation *current, 
 	return NULL;
 }
 
+/* Logs what is in the catalogues of NEXT, and what differs from CURRENT, which may be NULL. */
+static void
+log_catalogues(const struct generation *current, const struct generation *next)
+{
+	char text[CATALOGUES_CHANGE_MAX];
+	struct catalogue_image *after = generation_catalogues(next);
+	struct catalogue_image *before = current != NULL ? generation_catalogues(current) : NULL;
+
+	if (after != NULL) {
+		catalogues_describe(before, after, text);
+		log_info("catalogues: %s", text);
+	}
+	catalogue_image_free(before);
+	catalogue_image_free(after);
+}
+
 struct generation *
 loader_build_first(const struct config *config, bool remembered)
 {
@@ -68,6 +85,8 @@ loader_build_first(const struct config *config, bool remembered)
 
 	log_set_patience(LOG_PATIENCE);
 	log_problems(problems);
+	if (generation != NULL)
+		log_catalogues(NULL, generation);
 	log_set_patience(0);
 	problems_free(problems);
 	/* A large policy took millions of pieces, which every process forked from here would hold.
@@ -78,10 +97,13 @@ loader_build_first(const struct config *config, bool remembered)
 
 /* NULL after logging every problem, and all that an operator needs in one line. */
 static struct generation *
-build(const struct config *config, const struct generation *current)
+build(const struct config *config, const struct generation *current, enum loader_task task)
 {
 	struct problems *problems = problems_new();
-	struct generation *next = build_generation(config, current, true, problems);
+	struct generation *next =
+	    task == LOADER_EVERYTHING
+	        ? build_generation(config, current, true, problems)
+	        : generation_build_catalogues(config, current->number + 1, current, problems);
 
 	log_problems(problems);
 	if (next == NULL)
@@ -104,18 +126,21 @@ hand_over(int channel, const struct generation *next)
 
 /* The process's life; returns its exit status. */
 static int
-run(const struct config *config, const struct generation *current, int channel)
+run(const struct loader *self, const struct generation *current, enum loader_task task, int channel)
 {
 	char change[GENERATION_CHANGE_MAX];
-	struct generation *next = build(config, current);
+	struct generation *next = build(self->config, current, task);
 
 	if (next == NULL)
 		return EXIT_FAILURE;
 	bool sent = hand_over(channel, next);
 	if (sent) {
 		/* Only now: the workers need not wait for it. */
-		generation_policy_change(current, next, config, change);
-		log_info("policy: %s", change);
+		if (task == LOADER_EVERYTHING) {
+			generation_policy_change(current, next, self->config, change);
+			log_info("policy: %s", change);
+		}
+		log_catalogues(current, next);
 	} else {
 		log_error("a generation cannot be handed over: %s", strerror(errno));
 	}
@@ -221,7 +246,7 @@ loader_is_busy(const struct loader *self)
 }
 
 bool
-loader_start(struct loader *self, const struct generation *current)
+loader_start(struct loader *self, const struct generation *current, enum loader_task task)
 {
 	pid_t supervisor = getpid();
 	int ends[2];
@@ -235,7 +260,7 @@ loader_start(struct loader *self, const struct generation *current)
 	if (pid == 0) {
 		close(ends[0]);
 		enter_process(self, supervisor);
-		exit(run(self->config, current, ends[1]));
+		exit(run(self, current, task, ends[1]));
 	}
 	close(ends[1]);
 	if (pid < 0) {

@@ -3,7 +3,7 @@
  *
  * A large policy takes seconds and hundreds of megabytes to compile. Meanwhile the supervisor goes
  * on with its work, and the memory is gone afterwards. The process logs every problem itself, and
- * then what the new policy changes.
+ * then what the new policy and the new catalogues change.
  */
 #ifndef GATEWAY_LOADER_H
 #define GATEWAY_LOADER_H
@@ -18,9 +18,13 @@ struct generation *loader_build_first(const struct config *config, bool remember
 
 struct loader;
 
+enum loader_task {
+	LOADER_EVERYTHING, /* every file is read again */
+	LOADER_CATALOGUES, /* the catalogues are, and all else is as it was */
+};
+
 struct loader_events {
-	/* A generation was built, and is the receiver's. Its policy's changes are not logged yet.
-	 */
+	/* A generation was built, and is the receiver's. What it changes is not logged yet. */
 	void (*on_built)(void *arg, struct generation *next);
 	/* The process has ended; BUILT says whether on_built() was called. The reason, when not, is
 	 * in the log. The next load may be started. */
@@ -34,9 +38,9 @@ struct loader *loader_new(struct ev_loop *loop, const struct config *config,
 void loader_free(struct loader *self);
 
 bool loader_is_busy(const struct loader *self);
-/* Starts to build the generation after CURRENT. False, with the reason logged, when it cannot. Must
- * not be called while it is busy. */
-bool loader_start(struct loader *self, const struct generation *current);
+/* Starts to build the generation after CURRENT, as TASK says. False, with the reason logged, when
+ * it cannot. Must not be called while it is busy. */
+bool loader_start(struct loader *self, const struct generation *current, enum loader_task task);
 /* In a process forked for something else: gives up what it has inherited of a load. */
 void loader_forget(struct loader *self);
 

@@ -57,6 +57,13 @@ metrics_subtract(struct metrics *self, unsigned worker, enum metric metric, uint
 	atomic_fetch_sub_explicit(&self->slots[worker].values[metric], n, memory_order_relaxed);
 }
 
+void
+metrics_set(struct metrics *self, unsigned worker, enum metric metric, uint64_t value)
+{
+	assert(worker < self->slot_count && metric < METRIC_COUNT);
+	atomic_store_explicit(&self->slots[worker].values[metric], value, memory_order_relaxed);
+}
+
 uint64_t
 metrics_total(const struct metrics *self, enum metric metric)
 {

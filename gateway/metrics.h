@@ -36,6 +36,12 @@
 	X(EXPIRED_CUT, "counter", "expired_cut_total", "Connections cut by an end date")           \
 	X(RELOADS, "counter", "reloads_total", "Generations put in force by a reload")             \
 	X(RELOADS_REFUSED, "counter", "reloads_refused_total", "Reloads that changed nothing")     \
+	X(INTEGRITY_FAILURES, "counter", "integrity_failures_total",                               \
+	    "Answers of a store that were not what a catalogue says")                              \
+	X(CATALOGUES, "gauge", "catalogues", "Catalogues that downloads are held against")         \
+	X(CATALOGUE_FILES, "gauge", "catalogue_files", "Files in these catalogues")                \
+	X(CATALOGUES_EXPIRED, "gauge", "catalogues_expired", "Catalogues past their last day")     \
+	X(CATALOGUES_REFUSED, "gauge", "catalogues_refused", "Catalogues that are not trusted")    \
 	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")
 
 #define METRICS_ENUM(name, type, series, help) METRIC_##name,
@@ -51,6 +57,9 @@ void metrics_free(struct metrics *self);
 
 void metrics_add(struct metrics *self, unsigned worker, enum metric metric, uint64_t n);
 void metrics_subtract(struct metrics *self, unsigned worker, enum metric metric, uint64_t n);
+
+/* For a gauge that only WORKER's slot has. */
+void metrics_set(struct metrics *self, unsigned worker, enum metric metric, uint64_t value);
 
 /* The sum over all workers. */
 uint64_t metrics_total(const struct metrics *self, enum metric metric);

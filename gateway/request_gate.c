@@ -298,28 +298,55 @@ entity_tag_length(struct http_span span)
 	return i < span.len && span.bytes[i] == '"' ? i + 1 : 0;
 }
 
+/* Takes the first entity-tag off LIST, with the commas that follow it. False when there is none, or
+ * when it is not separated from the next. */
+static bool
+take_entity_tag(struct http_span *list, struct http_span *tag)
+{
+	size_t len = entity_tag_length(*list);
+	bool comma = false;
+
+	*tag = (struct http_span){list->bytes, len};
+	list->bytes += len;
+	list->len -= len;
+	while (len > 0 && list->len > 0 && (*list->bytes == ' ' || *list->bytes == ',')) {
+		comma = comma || *list->bytes == ',';
+		list->bytes++;
+		list->len--;
+	}
+	return len > 0 && (comma || list->len == 0);
+}
+
 static bool
 is_entity_tag_list(struct http_span span)
 {
+	struct http_span tag;
+
 	if (http_span_is(span, "*"))
 		return true;
-	for (;;) {
-		size_t len = entity_tag_length(span);
-		if (len == 0)
+	do
+		if (!take_entity_tag(&span, &tag))
 			return false;
-		span.bytes += len;
-		span.len -= len;
-		if (span.len == 0)
-			return true;
-		bool comma = false;
-		while (span.len > 0 && (*span.bytes == ' ' || *span.bytes == ',')) {
-			comma = comma || *span.bytes == ',';
-			span.bytes++;
-			span.len--;
+	while (span.len > 0);
+	return true;
+}
+
+bool
+request_gate_lists_tag(struct http_span list, const char *tag)
+{
+	struct http_span next;
+
+	if (http_span_is(list, "*"))
+		return true;
+	while (list.len > 0 && take_entity_tag(&list, &next)) {
+		if (next.len > 2 && next.bytes[0] == 'W') {
+			next.bytes += 2;
+			next.len -= 2;
 		}
-		if (!comma)
-			return false;
+		if (http_span_is(next, tag))
+			return true;
 	}
+	return false;
 }
 
 static bool

@@ -57,6 +57,10 @@ struct refusal request_gate_scan_refusal(
 enum { REQUEST_RANGE_TEXT = 64 };
 void request_gate_print_range(const struct request_range *range, char text[REQUEST_RANGE_TEXT]);
 
+/* True when LIST, a checked If-None-Match, is "*" or holds TAG, an entity tag with its quotes, by
+ * the weak comparison of RFC 9110, 8.8.3.2. */
+bool request_gate_lists_tag(struct http_span list, const char *tag);
+
 /* Forgets every span of REQUEST: the head they point into is about to go. */
 void request_gate_detach(struct request *request);
 

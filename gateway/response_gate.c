@@ -72,7 +72,7 @@ check_framing(
  * the artifact's end, and agree with Content-Length. */
 static const char *
 check_content_range(
-    struct http_span value, const struct request_range *asked, unsigned long long content_length)
+    struct http_span value, const struct request_range *asked, struct response *response)
 {
 	static const char unit[] = "bytes ";
 	unsigned long long first, last, total;
@@ -88,8 +88,10 @@ check_content_range(
 	    {slash + 1, (size_t)(value.bytes + value.len - slash - 1)}};
 	if (!http_span_number(parts[0], &first) || !http_span_number(parts[1], &last) ||
 	    !http_span_number(parts[2], &total) || last < first || last >= total ||
-	    last - first + 1 != content_length)
+	    last - first + 1 != response->content_length)
 		return "Content-Range does not agree with Content-Length";
+	response->complete_length = total;
+	response->has_complete_length = true;
 	unsigned long long wanted_first = asked->first, wanted_last = total - 1;
 	if (asked->form == RANGE_SUFFIX)
 		wanted_first = asked->last < total ? total - asked->last : 0;
@@ -102,7 +104,7 @@ check_content_range(
 
 /* What a 416 says of the artifact (RFC 9110, 15.5.17): its length, or nothing. */
 static const char *
-check_unsatisfied_range(const struct http_head *head)
+check_unsatisfied_range(const struct http_head *head, struct response *response)
 {
 	static const char unit[] = "bytes */";
 	size_t ranges, len = sizeof unit - 1;
@@ -115,6 +117,8 @@ check_unsatisfied_range(const struct http_head *head)
 	if (ranges > 1 || value.len < len || memcmp(value.bytes, unit, len) != 0 ||
 	    !http_span_number((struct http_span){value.bytes + len, value.len - len}, &total))
 		return "Content-Range of a 416 is malformed";
+	response->complete_length = total;
+	response->has_complete_length = true;
 	return NULL;
 }
 
@@ -131,14 +135,14 @@ check_status(const struct http_head *head, const struct request *request, struct
 	    request->range.form == RANGE_NONE)
 		return "an answer to a range that was not asked for";
 	if (response->status == 416)
-		return check_unsatisfied_range(head);
+		return check_unsatisfied_range(head, response);
 	if (response->status != 206)
 		return NULL;
 	size_t ranges;
 	const struct http_field *range = http_message_find(head, "Content-Range", &ranges);
 	if (ranges != 1)
 		return "206 without exactly one Content-Range";
-	return check_content_range(range->value, &request->range, response->content_length);
+	return check_content_range(range->value, &request->range, response);
 }
 
 /* Content-Range belongs to 206 and 416 only (RFC 9110, 14.4). */
@@ -216,6 +220,34 @@ response_gate_check(
 	if (defect == NULL)
 		defect = check_connection(&head, response);
 	return defect;
+}
+
+static size_t
+place_of(const struct response *response, const char *name)
+{
+	size_t i = 0;
+
+	while (i < response->passed_count && !http_span_is(response->passed[i].name, name))
+		i++;
+	return i;
+}
+
+bool
+response_gate_passes(const struct response *response, const char *name)
+{
+	return place_of(response, name) < response->passed_count;
+}
+
+void
+response_gate_drop(struct response *response, const char *name)
+{
+	size_t place = place_of(response, name);
+
+	if (place == response->passed_count)
+		return;
+	response->passed_count--;
+	for (size_t i = place; i < response->passed_count; i++)
+		response->passed[i] = response->passed[i + 1];
 }
 
 void

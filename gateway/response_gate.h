@@ -25,6 +25,8 @@ struct response {
 	bool has_body;
 	unsigned long long content_length; /* as announced; for HEAD and 304 no body follows */
 	bool has_content_length;
+	unsigned long long complete_length; /* of the artifact, as Content-Range states it */
+	bool has_complete_length;
 	size_t passed_count;
 	struct http_field passed[RESPONSE_MAX_PASSED]; /* spans point into the head */
 };
@@ -33,6 +35,11 @@ struct response {
  * or a static text that says what is wrong with it. */
 const char *response_gate_check(
     const char *bytes, size_t len, const struct request *request, struct response *response);
+
+/* True when the field NAME, spelled as in the list of those that pass, is among them. */
+bool response_gate_passes(const struct response *response, const char *name);
+/* Takes it out. */
+void response_gate_drop(struct response *response, const char *name);
 
 /* Appends the fields of RESPONSE that pass, Content-Length included, each "Name: value\r\n". */
 void response_gate_print(const struct response *response, struct buffer *out);

@@ -1,8 +1,8 @@
 /*
  * What a worker offers to its connections: the shared things, each owned by the worker.
  *
- * `policy` and `tls` belong to the current generation and change when the worker adopts the next;
- * take them anew for each decision and never keep the pointers.
+ * `policy`, `tls` and `catalogues` belong to the current generation and change when the worker
+ * adopts the next; take them anew for each decision and never keep the pointers.
  */
 #ifndef GATEWAY_SERVICES_H
 #define GATEWAY_SERVICES_H
@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../policy/catalogue_image.h"
 #include "../policy/policy.h"
 #include "config.h"
+#include "integrity_marks.h"
 #include "metrics.h"
 #include "quota.h"
 #include "tls_stream.h"
@@ -31,6 +33,7 @@ struct services {
 	unsigned worker; /* from 0 */
 	struct metrics *metrics;
 	struct quota *quota;
+	struct integrity_marks *marks;
 	struct tls_io *io;
 	char *piece; /* TLS_PIECE_MAX + 1 bytes of working space, free between events */
 	struct access_log *access_log;
@@ -40,6 +43,7 @@ struct services {
 	struct review review; /* connections count themselves */
 	struct policy *policy;
 	struct tls_context *tls;
+	struct catalogue_image *catalogues; /* NULL: none are checked */
 
 	bool announcing; /* healthz says draining, everything else goes on */
 	bool draining;   /* answers close their connection */

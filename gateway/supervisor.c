@@ -50,6 +50,7 @@ struct supervisor {
 	struct sockets *sockets;
 	struct metrics *metrics;
 	struct quota *quota;
+	struct integrity_marks *marks;
 	struct sandbox_user user;
 	struct generation *generation;
 	struct loader *loader;
@@ -60,6 +61,7 @@ struct supervisor {
 	int status;
 	ev_signal hangup, terminate, interrupt, quit, reopen;
 	ev_timer watchdog;
+	ev_timer catalogues; /* when to look whether they have changed */
 };
 
 static void start_child(struct child *child);
@@ -121,10 +123,10 @@ send_generation(struct supervisor *self, struct child *child)
 }
 
 static void
-start_load(struct supervisor *self)
+start_load(struct supervisor *self, enum loader_task task)
 {
 	notify_reloading();
-	if (loader_start(self->loader, self->generation))
+	if (loader_start(self->loader, self->generation, task))
 		return;
 	metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
 	notify_ready();
@@ -141,7 +143,39 @@ on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 	if (loader_is_busy(self->loader))
 		self->load_again = true;
 	else
-		start_load(self);
+		start_load(self, LOADER_EVERYTHING);
+}
+
+static void
+on_look_for_catalogues(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct supervisor *self = timer->data;
+
+	(void)loop, (void)events;
+	if (!self->draining && !loader_is_busy(self->loader) &&
+	    generation_has_new_catalogues(self->generation, self->config))
+		start_load(self, LOADER_CATALOGUES);
+}
+
+static void
+count_catalogues(struct supervisor *self)
+{
+	static const struct {
+		enum metric metric;
+		enum catalogue_image_state state;
+	} gauges[] = {{METRIC_CATALOGUES, CATALOGUE_IMAGE_VALID},
+	    {METRIC_CATALOGUES_EXPIRED, CATALOGUE_IMAGE_EXPIRED},
+	    {METRIC_CATALOGUES_REFUSED, CATALOGUE_IMAGE_REFUSED}};
+	struct catalogue_image *image = generation_catalogues(self->generation);
+
+	if (image == NULL)
+		return;
+	const struct catalogue_image_header *header = catalogue_image_header(image);
+	metrics_set(self->metrics, self->count, METRIC_CATALOGUE_FILES, header->files);
+	for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++)
+		metrics_set(self->metrics, self->count, gauges[i].metric,
+		    header->versions[gauges[i].state]);
+	catalogue_image_free(image);
 }
 
 static void
@@ -151,6 +185,7 @@ on_built(void *arg, struct generation *next)
 
 	generation_free(self->generation);
 	self->generation = next;
+	count_catalogues(self);
 	metrics_add(self->metrics, self->count, METRIC_RELOADS, 1);
 	for (unsigned i = 0; i < self->count; i++)
 		send_generation(self, &self->children[i]);
@@ -165,7 +200,7 @@ on_load_ended(void *arg, bool built)
 		metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
 	if (self->load_again) {
 		self->load_again = false;
-		start_load(self);
+		start_load(self, LOADER_EVERYTHING);
 	} else if (!built) {
 		notify_ready();
 	}
@@ -301,6 +336,7 @@ run_child(struct child *child, int channel)
 	    .user = &self->user,
 	    .metrics = self->metrics,
 	    .quota = self->quota,
+	    .marks = self->marks,
 	};
 	exit(worker_run(&options));
 }
@@ -466,10 +502,12 @@ set_up(struct supervisor *self, const struct config *config)
 		return false;
 	self->metrics = metrics_new(self->count);
 	self->quota = quota_new(self->count);
-	if (self->metrics == NULL || self->quota == NULL) {
+	self->marks = integrity_marks_new();
+	if (self->metrics == NULL || self->quota == NULL || self->marks == NULL) {
 		log_error("no shared memory: %s", strerror(errno));
 		return false;
 	}
+	count_catalogues(self);
 	self->sockets = sockets_open(config, self->count);
 	if (self->sockets == NULL)
 		return false;
@@ -490,6 +528,11 @@ set_up(struct supervisor *self, const struct config *config)
 	ev_timer_init(&self->watchdog, on_watchdog_due, interval, interval);
 	if (interval > 0)
 		ev_timer_start(self->loop, &self->watchdog);
+	interval = config->catalogues.interval;
+	ev_timer_init(&self->catalogues, on_look_for_catalogues, interval, interval);
+	self->catalogues.data = self;
+	if (config_checks_catalogues(config))
+		ev_timer_start(self->loop, &self->catalogues);
 	self->children = buffer_alloc(self->count * sizeof *self->children);
 	for (unsigned i = 0; i < self->count; i++)
 		init_child(self, i);
@@ -503,6 +546,7 @@ tear_down(struct supervisor *self)
 	sockets_close(self->sockets);
 	generation_free(self->generation);
 	quota_free(self->quota);
+	integrity_marks_free(self->marks);
 	metrics_free(self->metrics);
 	free(self->children);
 	if (self->loop != NULL)
@@ -524,12 +568,25 @@ supervisor_run(const struct config *config)
 	return self.status;
 }
 
+/* A catalogue that cannot be trusted keeps nothing from starting, but is a problem. */
+static bool
+has_good_catalogues(const struct generation *generation)
+{
+	struct catalogue_image *image = generation_catalogues(generation);
+	bool good =
+	    image == NULL || catalogue_image_header(image)->versions[CATALOGUE_IMAGE_REFUSED] == 0;
+
+	catalogue_image_free(image);
+	return good;
+}
+
 int
 supervisor_check(const struct config *config)
 {
 	struct sandbox_user user;
 	struct generation *generation = loader_build_first(config, false);
-	bool good = sandbox_find_user(config->user, &user) && generation != NULL;
+	bool good = sandbox_find_user(config->user, &user) && generation != NULL &&
+	            has_good_catalogues(generation);
 
 	generation_free(generation);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;

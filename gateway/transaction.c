@@ -21,11 +21,13 @@ enum {
 static void on_answer(void *arg);
 static void on_body(void *arg);
 static void on_failed(void *arg, enum problem problem, const char *why);
+static bool check_piece(void *arg, const char *bytes, size_t n, bool is_last);
 
 static const struct exchange_events exchange_events = {
     .on_answer = on_answer,
     .on_body = on_body,
     .on_failed = on_failed,
+    .check_piece = check_piece,
 };
 
 time_t
@@ -34,8 +36,8 @@ transaction_now(const struct transaction *self)
 	return (time_t)ev_now(self->services->loop);
 }
 
-static struct reply_frame
-frame(struct transaction *self)
+struct reply_frame
+transaction_frame(struct transaction *self)
 {
 	self->closes = self->closes || self->services->draining;
 	return (struct reply_frame){.request_id = self->record.request_id,
@@ -47,7 +49,7 @@ frame(struct transaction *self)
 void
 transaction_send_reply(struct transaction *self, struct reply *reply)
 {
-	struct reply_frame answer = frame(self);
+	struct reply_frame answer = transaction_frame(self);
 
 	self->record.status = reply->status;
 	if (reply->problem != PROBLEM_NONE) {
@@ -169,7 +171,7 @@ perform(struct transaction *self)
 
 	switch (self->operation) {
 	case OPERATION_DOWNLOAD:
-		transaction_start_exchange(self, self->request.path.bytes, self->request.path.len);
+		transaction_download_begin(self);
 		return;
 	case OPERATION_SNAPSHOT:
 		transaction_upload_begin(self);
@@ -300,25 +302,6 @@ transaction_body_timed_out(struct transaction *self)
 }
 
 static void
-answer_download(struct transaction *self, const struct response *response)
-{
-	if (response->status == 404) {
-		transaction_end_exchange(self);
-		transaction_send_problem(
-		    self, PROBLEM_NOT_FOUND, "The store has no artifact of this path");
-		return;
-	}
-	struct reply_frame answer = frame(self);
-	self->record.status = response->status;
-	reply_print_head(&self->out, response->status, &answer);
-	response_gate_print(response, &self->out);
-	buffer_append(&self->out, "\r\n", 2);
-	self->phase = TX_ANSWER;
-	if (self->paused)
-		exchange_pause(self->exchange);
-}
-
-static void
 on_answer(void *arg)
 {
 	struct transaction *self = arg;
@@ -327,7 +310,7 @@ on_answer(void *arg)
 	if (self->operation == OPERATION_SNAPSHOT)
 		transaction_upload_answer(self, response->status);
 	else
-		answer_download(self, response);
+		transaction_download_answer(self, response);
 	self->peer->wake(self->peer->arg);
 }
 
@@ -358,6 +341,12 @@ on_failed(void *arg, enum problem problem, const char *why)
 	self->peer->wake(self->peer->arg);
 }
 
+static bool
+check_piece(void *arg, const char *bytes, size_t n, bool is_last)
+{
+	return transaction_download_check(arg, bytes, n, is_last);
+}
+
 /* Appends body bytes of the running exchange to *GOT bytes that are there already. */
 static enum transaction_status
 pull_body(struct transaction *self, char *bytes, size_t n, size_t *got)
@@ -374,6 +363,7 @@ pull_body(struct transaction *self, char *bytes, size_t n, size_t *got)
 		transaction_end_exchange(self);
 		return *got > 0 ? TRANSACTION_OK : TRANSACTION_END;
 	case EXCHANGE_CUT:
+		*got += more;
 		break;
 	}
 	self->record.reason = problem_name(PROBLEM_STORE_BAD_RESPONSE);
@@ -480,6 +470,7 @@ transaction_end(struct transaction *self, const char *close, const char *reason)
 	transaction_end_exchange(self);
 	services_count(self->services, METRIC_BYTES_SENT, self->record.bytes_out);
 	write_log(self, close, reason);
+	integrity_fini(&self->integrity);
 	snapshot_fini(&self->snapshot);
 	buffer_fini(&self->body);
 	buffer_fini(&self->out);

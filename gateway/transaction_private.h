@@ -2,7 +2,8 @@
  * The inside of a transaction, and what its files ask of each other. Only they may include this;
  * everybody else has transaction.h.
  *
- *   transaction.c          begin, refuse, answer, pull, end; downloads
+ *   transaction.c          begin, refuse, answer, pull, end
+ *   transaction_download.c an artifact, and whether it is what its catalogue says
  *   transaction_upload.c   a snapshot, from its head to the receipt
  */
 #ifndef GATEWAY_TRANSACTION_PRIVATE_H
@@ -15,6 +16,7 @@
 #include "../policy/buffer.h"
 #include "content_digest.h"
 #include "exchange.h"
+#include "integrity.h"
 #include "reply.h"
 #include "snapshot.h"
 #include "transaction.h"
@@ -38,7 +40,8 @@ struct transaction {
 	char *target; /* path as it came, for the log; NULL when there was none */
 	char *method;
 	char range[REQUEST_RANGE_TEXT];
-	struct buffer body; /* of an upload */
+	struct integrity integrity; /* of a download */
+	struct buffer body;         /* of an upload */
 	struct content_digest content_digest;
 	unsigned long long body_left;
 	struct snapshot snapshot;
@@ -53,6 +56,8 @@ struct transaction {
 /* transaction.c */
 
 time_t transaction_now(const struct transaction *self);
+/* What the answer's head carries; from here on it is known whether the connection ends. */
+struct reply_frame transaction_frame(struct transaction *self);
 /* The answer is REPLY, which is used up. */
 void transaction_send_reply(struct transaction *self, struct reply *reply);
 void transaction_send_problem(struct transaction *self, enum problem problem, const char *detail);
@@ -63,6 +68,16 @@ void transaction_refuse_because(struct transaction *self, enum problem problem, 
 void transaction_start_exchange(struct transaction *self, const char *path, size_t path_len);
 /* Keeps what the log and the end of the exchange need, and lets go of the store. */
 void transaction_end_exchange(struct transaction *self);
+
+/* transaction_download.c */
+
+/* The download is allowed: asks the store, or answers. The request's spans are still there. */
+void transaction_download_begin(struct transaction *self);
+/* The head of the store's answer is there. */
+void transaction_download_answer(struct transaction *self, const struct response *response);
+/* For exchange_events: false when the body that ends with this piece must not be complete. */
+bool transaction_download_check(
+    struct transaction *self, const char *bytes, size_t n, bool is_last);
 
 /* transaction_upload.c */
 

@@ -44,16 +44,16 @@ static bool
 adopt(struct worker *self, const struct generation *generation, char error[TLS_ERROR_MAX])
 {
 	struct services *services = &self->services;
-	struct policy *policy;
-	struct tls_context *tls;
+	struct generation_parts parts;
 
-	if (!generation_open(
-	        generation, self->options->config, services->tls, &policy, &tls, error))
+	if (!generation_open(generation, self->options->config, services->tls, &parts, error))
 		return false;
 	policy_unref(services->policy);
 	tls_context_unref(services->tls);
-	services->policy = policy;
-	services->tls = tls;
+	catalogue_image_free(services->catalogues);
+	services->policy = parts.policy;
+	services->tls = parts.tls;
+	services->catalogues = parts.catalogues;
 	services->generation = generation->number;
 	return true;
 }
@@ -282,6 +282,7 @@ set_up(struct worker *self)
 	services->worker = options->index;
 	services->metrics = options->metrics;
 	services->quota = options->quota;
+	services->marks = options->marks;
 	services->io = tls_io_new();
 	services->piece = buffer_alloc(TLS_PIECE_MAX + 1);
 	services->access_log =
@@ -316,6 +317,7 @@ tear_down(struct worker *self)
 	access_log_free(services->access_log);
 	policy_unref(services->policy);
 	tls_context_unref(services->tls);
+	catalogue_image_free(services->catalogues);
 	tls_io_free(services->io);
 	free(services->piece);
 	ev_loop_destroy(services->loop);

@@ -6,6 +6,7 @@
 
 #include "config.h"
 #include "generation.h"
+#include "integrity_marks.h"
 #include "metrics.h"
 #include "quota.h"
 #include "sandbox.h"
@@ -20,6 +21,7 @@ struct worker_options {
 	const struct sandbox_user *user;
 	struct metrics *metrics;
 	struct quota *quota;
+	struct integrity_marks *marks;
 };
 
 /* Serves until it is told to drain or the supervisor is gone; returns the exit status. Call it in

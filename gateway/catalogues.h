@@ -1,0 +1,38 @@
+/*
+ * The catalogues of a node, read and believed or not, as one image.
+ *
+ * A catalogue that is there and cannot be trusted is said in the log, with the reason, and its
+ * folder is marked in the image: nothing below it will be served. It never keeps the image from
+ * being made, since a generation may carry a revocation list.
+ */
+#ifndef GATEWAY_CATALOGUES_H
+#define GATEWAY_CATALOGUES_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "../policy/catalogue_image.h"
+#include "../policy/policy.h"
+#include "../policy/problems.h"
+#include "config.h"
+
+/* At the start nothing may be amiss that any catalogue needs: adds a problem when the folder or the
+ * signer's certificate cannot be opened. */
+void catalogues_check_files(const struct config *config, struct problems *problems);
+
+/* Reads what is below CONFIG's folder for the products of POLICY, as it is valid at NOW. Returns a
+ * memfd with an image; -1, with a problem added, when none can be made. */
+int catalogues_read(const struct config *config, const struct policy *policy, time_t now,
+    struct problems *problems);
+
+/* True when IMAGE was made of other files than are there now, or when one of its catalogues is no
+ * longer valid at NOW. Looks at names and stat() data only. */
+bool catalogues_have_changed(const struct config *config, const struct policy *policy,
+    const struct catalogue_image *image, time_t now);
+
+/* Says what is in AFTER, and what is not as in BEFORE, which may be NULL: one line. */
+enum { CATALOGUES_CHANGE_MAX = 1024 };
+void catalogues_describe(const struct catalogue_image *before, const struct catalogue_image *after,
+    char text[CATALOGUES_CHANGE_MAX]);
+
+#endif
