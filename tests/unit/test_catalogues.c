@@ -1,0 +1,265 @@
+/*
+ * Which folders are read for catalogues, and which changes of files are seen.
+ *
+ * No catalogue here is signed, so each that is found is refused; what becomes of good ones is for
+ * tests/e2e/test_integrity.py.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "../../gateway/catalogues.h"
+#include "policy_fixture.h"
+
+enum { NAME_MAX_BYTES = 512, NOW = 1000 };
+
+static const char policy_text[] = "serial: 1\n"
+                                  "products:\n"
+                                  "  - {id: core, paths: [/store/core/, /store/single.bin]}\n"
+                                  "  - {id: tools, paths: [/store/core/, /store/tools/]}\n"
+                                  "  - {id: none, paths: [/elsewhere/]}\n"
+                                  "customers:\n"
+                                  "  - {id: acme, subjects: [CN=acme], products: [{id: core}]}\n";
+
+static char folder[64], root[128], signer[128];
+static struct config config;
+static struct policy *policy;
+
+static const char *
+below_root(const char *name)
+{
+	static char path[NAME_MAX_BYTES];
+
+	(void)snprintf(path, sizeof path, "%s/%s", root, name);
+	return path;
+}
+
+static void
+make_folder(const char *name)
+{
+	assert_int_equal(mkdir(below_root(name), 0755), 0);
+}
+
+static void
+write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static int
+set_up(void **state)
+{
+	static const char *const folders[] = {
+	    "store", "store/core", "store/core/1.0", "store/core/newest", "store/tools"};
+
+	(void)state;
+	(void)snprintf(folder, sizeof folder, "/tmp/test_catalogues.XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(root, sizeof root, "%s/root", folder);
+	(void)snprintf(signer, sizeof signer, "%s/release.crt", folder);
+	assert_int_equal(mkdir(root, 0755), 0);
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+		make_folder(folders[i]);
+	write_file(signer, "no certificate");
+	write_file(below_root("store/core/1.0/catalogue.json"), "{}");
+	write_file(below_root("store/core/newest/catalogue.json"), "{}");
+	config = (struct config){
+	    .catalogues = {.folder = root, .signer = signer, .check = true, .interval = 1}};
+	policy = opened(policy_text);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	char command[NAME_MAX_BYTES];
+
+	(void)state;
+	policy_unref(policy);
+	(void)snprintf(command, sizeof command, "rm -r '%s'", folder);
+	return system(command); /* NOLINT(cert-env33-c): a name of our own */
+}
+
+static struct catalogue_image *
+read_all(void)
+{
+	const char *defect;
+	struct problems *problems = problems_new();
+	int fd = catalogues_read(&config, policy, NOW, problems);
+
+	assert_int_equal(problems_count(problems), 0);
+	problems_free(problems);
+	struct catalogue_image *image = catalogue_image_open(fd, &defect);
+	assert_non_null(image);
+	close(fd);
+	return image;
+}
+
+/* What catalogues_describe() says of all that is there. */
+static const char *
+described(void)
+{
+	static char text[CATALOGUES_CHANGE_MAX];
+	struct catalogue_image *image = read_all();
+
+	catalogues_describe(NULL, image, text);
+	catalogue_image_free(image);
+	return text;
+}
+
+static void
+test_only_folders_named_like_versions_are_read_and_once_for_all_products(void **state)
+{
+	(void)state;
+	assert_string_equal(described(),
+	    "/store/core/1.0/ refused, now 0 valid with 0 files, 0 expired, 1 refused");
+}
+
+static void
+test_a_version_without_a_catalogue_is_none(void **state)
+{
+	(void)state;
+	make_folder("store/tools/2.0");
+	write_file(below_root("store/tools/2.0/catalogue.json.p7s"), "x");
+	assert_string_equal(described(),
+	    "/store/core/1.0/ refused, now 0 valid with 0 files, 0 expired, 1 refused");
+}
+
+static void
+test_a_file_is_no_folder_of_a_version(void **state)
+{
+	(void)state;
+	write_file(below_root("store/tools/3.0"), "x");
+	assert_string_equal(described(),
+	    "/store/core/1.0/ refused, now 0 valid with 0 files, 0 expired, 1 refused");
+}
+
+static void
+test_without_the_root_everything_is_refused(void **state)
+{
+	char nowhere[] = "/nonexistent/folder";
+
+	(void)state;
+	config.catalogues.folder = nowhere;
+	assert_string_equal(described(),
+	    "/elsewhere/ refused, /store/core/ refused, /store/tools/ refused, now 0 valid with 0 "
+	    "files, 0 expired, 3 refused");
+	config.catalogues.folder = root;
+}
+
+static void
+test_a_line_names_a_few_of_many_changes(void **state)
+{
+	char name[64];
+
+	(void)state;
+	for (int i = 1; i <= 7; i++) {
+		(void)snprintf(name, sizeof name, "store/tools/%d", i);
+		make_folder(name);
+		(void)snprintf(name, sizeof name, "store/tools/%d/catalogue.json", i);
+		write_file(below_root(name), "{}");
+	}
+	assert_string_equal(described(),
+	    "/store/core/1.0/ refused, /store/tools/1/ refused, /store/tools/2/ refused, "
+	    "/store/tools/3/ refused, /store/tools/4/ refused, and 3 more, now 0 valid with 0 "
+	    "files, 0 expired, 8 refused");
+}
+
+/* --- changes */
+
+static void
+assert_change_seen(struct catalogue_image **image, bool expected)
+{
+	assert_int_equal(catalogues_have_changed(&config, policy, *image, NOW), expected);
+	if (!expected)
+		return;
+	catalogue_image_free(*image);
+	*image = read_all();
+	assert_false(catalogues_have_changed(&config, policy, *image, NOW));
+}
+
+static void
+test_changes_of_catalogues_and_signer_are_seen(void **state)
+{
+	struct catalogue_image *image = read_all();
+	char moved[NAME_MAX_BYTES];
+
+	(void)state;
+	assert_change_seen(&image, false);
+	write_file(below_root("store/core/1.0/catalogue.json"), "{ }");
+	assert_change_seen(&image, true);
+	write_file(below_root("store/core/1.0/catalogue.json.p7s"), "x");
+	assert_change_seen(&image, true);
+	make_folder("store/core/1.1");
+	assert_change_seen(&image, true);
+	(void)snprintf(moved, sizeof moved, "%s", below_root("store/core/1.2"));
+	assert_int_equal(rename(below_root("store/core/1.0"), moved), 0);
+	assert_change_seen(&image, true);
+	assert_int_equal(rename(moved, below_root("store/core/1.0")), 0);
+	assert_change_seen(&image, true);
+	write_file(signer, "still no certificate");
+	assert_change_seen(&image, true);
+	catalogue_image_free(image);
+}
+
+static void
+test_changes_beside_catalogues_are_nobodys_concern(void **state)
+{
+	struct catalogue_image *image = read_all();
+
+	(void)state;
+	write_file(below_root("store/core/1.0/new.zip"), "x");
+	make_folder("store/core/1.0/doc");
+	make_folder("store/core/staged");
+	write_file(below_root("store/core/newest/catalogue.json"), "{ }");
+	write_file(below_root("store/core/catalogue.json"), "{}");
+	make_folder("store/other");
+	assert_change_seen(&image, false);
+	catalogue_image_free(image);
+}
+
+static void
+test_another_policy_means_other_folders(void **state)
+{
+	struct catalogue_image *image = read_all();
+	struct policy *less =
+	    opened("serial: 2\n"
+	           "products: [{id: tools, paths: [/store/core/, /store/tools/]}]\n"
+	           "customers:\n"
+	           "  - {id: a, subjects: [CN=a], products: [{id: tools}]}\n");
+
+	(void)state;
+	assert_true(catalogues_have_changed(&config, less, image, NOW));
+	policy_unref(less);
+	catalogue_image_free(image);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    TEST(test_only_folders_named_like_versions_are_read_and_once_for_all_products),
+	    TEST(test_a_version_without_a_catalogue_is_none),
+	    TEST(test_a_file_is_no_folder_of_a_version),
+	    TEST(test_without_the_root_everything_is_refused),
+	    TEST(test_a_line_names_a_few_of_many_changes),
+	    TEST(test_changes_of_catalogues_and_signer_are_seen),
+	    TEST(test_changes_beside_catalogues_are_nobodys_concern),
+	    TEST(test_another_policy_means_other_folders),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
