@@ -99,6 +99,7 @@ list_versions(int base_fd, struct names *names)
 			close(fd);
 		return error;
 	}
+	/* cppcheck-suppress readdirCalled ; one thread */
 	for (errno = 0; (entry = readdir(folder)) != NULL; errno = 0)
 		if (catalogue_is_version(entry->d_name))
 			add_name(names, entry->d_name);

@@ -25,7 +25,9 @@ integrity_marks_new(void)
 	struct integrity_marks *self =
 	    mmap(NULL, sizeof *self, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	return self == MAP_FAILED ? NULL : self;
+	if (self == MAP_FAILED)
+		return NULL;
+	return self;
 }
 
 void

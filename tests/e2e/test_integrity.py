@@ -19,6 +19,7 @@ from mirrorgate_test.gateway import policy
 from mirrorgate_test.spot import PROGRAM
 
 from test_end_dates import just_before_midnight
+from test_resumption import visit_without_tickets
 from test_spot_catalogue import issue, sign_anew
 from test_spot_fetch import BASE, FUTURE, publish
 
@@ -454,6 +455,22 @@ def test_a_change_of_catalogues_reads_nothing_else(shop, release):
     shop.generation = number
     shop.write_policy(good)
     shop.reload()
+
+
+def test_a_change_of_catalogues_leaves_tls_and_transfers_alone(lab, release):
+    large = bytes(range(256)) * 16_000
+    gate = sold(lab, release, {"large.bin": large})
+    _, session = visit_without_tickets(gate)
+    with gate.connect(receive_buffer=16_384) as connection:
+        connection.send_request("GET", f"/{BASE}/10.3/large.bin")
+        response = connection.read_head()
+        start = len(gate.stderr)
+        (gate.stores[0].root / BASE / "10.3/large.bin").unlink()  # the store goes on reading it
+        publish(gate.stores[0].root, release, "10.3", {"large.bin": b"another"})
+        gate.wait_generation(start)
+        assert b"".join(connection.body_pieces(response)) == large
+    assert visit_without_tickets(gate, session)[0], "the session's TLS context is in force"
+    until_checked(gate, f"/{BASE}/10.3/large.bin", b"another")
 
 
 def test_sighup_reads_catalogues_too(lab, release):
