@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,38 +18,12 @@
 #include "../policy/yaml_source.h"
 #include "catalogues.h"
 #include "policy_state.h"
+#include "sealed_file.h"
 #include "tls_signature.h"
 #include "tls_tickets.h"
 
 /* Largest certificate, key or CRL file in bytes. A CRL of 100,000 certificates has 4 MiB. */
 #define PEM_FILE_MAX ((size_t)16 << 20)
-
-static bool
-seal(int fd)
-{
-	return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) ==
-	       0;
-}
-
-static int
-memfd_of(const char *name, const char *bytes, size_t len)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	while (fd >= 0 && len > 0) {
-		ssize_t n = write(fd, bytes, len);
-		if (n <= 0)
-			goto close_fd;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	if (fd >= 0 && seal(fd))
-		return fd;
-close_fd:
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
 
 /* A file system that lost its last writes leaves NULs. OpenSSL would take what stands before them
  * for the whole. */
@@ -80,7 +52,7 @@ take_file(const char *path, struct problems *problems)
 		return -1;
 	if (has_nul(path, bytes, len, problems))
 		goto free_bytes;
-	fd = memfd_of("pem", bytes, len);
+	fd = sealed_file_new("pem", bytes, len);
 	if (fd < 0)
 		problems_add(problems, path, 0, "cannot be copied to memory: %s", strerror(errno));
 free_bytes:
@@ -131,7 +103,7 @@ take_policy(const struct config *config, struct problems *problems)
 	if (config->policy_signer == NULL || is_signed(config, bytes, len, problems))
 		fd = policy_compile_text(config->policy, bytes, len, time(NULL), problems);
 	free(bytes);
-	if (fd >= 0 && !seal(fd))
+	if (fd >= 0 && !sealed_file_seal(fd))
 		problems_add(problems, config->policy, 0, "cannot be sealed: %s", strerror(errno));
 	return fd;
 }
@@ -150,7 +122,7 @@ take_ticket_keys(
 		fd = fcntl(previous->files[GENERATION_TICKET_KEYS], F_DUPFD_CLOEXEC, 0);
 	} else {
 		tls_tickets_random_key(key);
-		fd = memfd_of("ticket-keys", key, TLS_TICKETS_KEY_TEXT);
+		fd = sealed_file_new("ticket-keys", key, TLS_TICKETS_KEY_TEXT);
 		explicit_bzero(key, sizeof key);
 	}
 	if (fd < 0)
@@ -174,51 +146,10 @@ take_catalogues(
 	}
 	int fd = catalogues_read(config, policy, time(NULL), problems);
 	policy_unref(policy);
-	if (fd >= 0 && !seal(fd))
+	if (fd >= 0 && !sealed_file_seal(fd))
 		problems_add(problems, config->catalogues.folder, 0, "cannot be sealed: %s",
 		    strerror(errno));
 	return fd;
-}
-
-/* A sealed file, mapped for reading. */
-struct mapped {
-	const char *bytes; /* NULL: there is none */
-	size_t len;
-};
-
-static bool
-map_file(int fd, struct mapped *mapped)
-{
-	struct stat st;
-
-	*mapped = (struct mapped){NULL, 0};
-	if (fd < 0)
-		return true;
-	if (fstat(fd, &st) != 0)
-		return false;
-	mapped->len = (size_t)st.st_size;
-	if (mapped->len == 0) {
-		mapped->bytes = "";
-		return true;
-	}
-	void *bytes = mmap(NULL, mapped->len, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return false;
-	mapped->bytes = bytes;
-	return true;
-}
-
-static void
-unmap_file(struct mapped *mapped)
-{
-	union {
-		const char *in;
-		void *out;
-	} pointer = {.in = mapped->bytes};
-
-	if (mapped->bytes != NULL && mapped->len > 0)
-		munmap(pointer.out, mapped->len);
-	*mapped = (struct mapped){NULL, 0};
 }
 
 /* The files that TLS is made of come one after the other. */
@@ -229,12 +160,12 @@ static struct tls_context *
 open_tls(const struct generation *self, const struct config *config, struct tls_context *current,
     char error[TLS_ERROR_MAX])
 {
-	struct mapped files[GENERATION_FILES] = {{NULL, 0}};
+	struct sealed_bytes files[GENERATION_FILES] = {{NULL, 0}};
 	struct tls_context *tls = NULL;
 	bool good = true;
 
 	for (int i = FIRST_OF_TLS; i <= LAST_OF_TLS && good; i++)
-		good = map_file(self->files[i], &files[i]);
+		good = sealed_file_map(self->files[i], &files[i]);
 	struct tls_material material = {
 	    .certificate = {config->tls.certificate, files[GENERATION_CERTIFICATE].bytes,
 	        files[GENERATION_CERTIFICATE].len},
@@ -254,7 +185,7 @@ open_tls(const struct generation *self, const struct config *config, struct tls_
 	else
 		(void)snprintf(error, TLS_ERROR_MAX, "cannot map a file: %s", strerror(errno));
 	for (int i = 0; i < GENERATION_FILES; i++)
-		unmap_file(&files[i]);
+		sealed_file_unmap(&files[i]);
 	return tls;
 }
 
@@ -290,19 +221,6 @@ unref_tls:
 	return false;
 }
 
-static bool
-same_content(int a, int b)
-{
-	struct mapped left, right = {NULL, 0};
-	bool same = map_file(a, &left) && map_file(b, &right) && left.bytes != NULL &&
-	            right.bytes != NULL && left.len == right.len &&
-	            memcmp(left.bytes, right.bytes, left.len) == 0;
-
-	unmap_file(&left);
-	unmap_file(&right);
-	return same;
-}
-
 /* The policy of a generation that was built, and so opens. */
 static struct policy *
 open_checked_policy(const struct generation *self, const struct config *config)
@@ -330,8 +248,8 @@ check_serial(const struct generation *self, const struct generation *previous,
 	if (after < before)
 		problems_add(problems, config->policy, 0,
 		    "serial %llu is lower than %llu, which is in force: raise it", after, before);
-	else if (after == before &&
-	         !same_content(self->files[GENERATION_POLICY], previous->files[GENERATION_POLICY]))
+	else if (after == before && !sealed_file_is_same(self->files[GENERATION_POLICY],
+	                                previous->files[GENERATION_POLICY]))
 		problems_add(problems, config->policy, 0,
 		    "serial %llu is in force with other content: raise it", after);
 }
@@ -342,15 +260,15 @@ static bool
 state_of(const struct generation *self, const struct policy *policy, const struct config *config,
     struct policy_state *state, struct problems *problems)
 {
-	struct mapped image;
+	struct sealed_bytes image;
 
-	if (!map_file(self->files[GENERATION_POLICY], &image)) {
+	if (!sealed_file_map(self->files[GENERATION_POLICY], &image)) {
 		problems_add(problems, config->policy, 0, "cannot be mapped: %s", strerror(errno));
 		return false;
 	}
 	state->serial = policy_serial(policy);
 	tls_digest_sha256_hex(image.bytes, image.len, state->digest);
-	unmap_file(&image);
+	sealed_file_unmap(&image);
 	return true;
 }
 
@@ -370,16 +288,16 @@ static void
 check_crl(struct tls_context *tls, const struct generation *previous, const struct config *config,
     struct problems *problems)
 {
-	struct mapped file;
+	struct sealed_bytes file;
 	const char *defect = "the one in force cannot be read";
 
 	if (config->tls.crl == NULL)
 		return;
-	if (map_file(previous->files[GENERATION_CRL], &file)) {
+	if (sealed_file_map(previous->files[GENERATION_CRL], &file)) {
 		struct tls_pem before = {config->tls.crl, file.bytes, file.len};
 		defect = tls_verify_crl_went_back(tls_context_verify(tls), &before);
 	}
-	unmap_file(&file);
+	sealed_file_unmap(&file);
 	if (defect != NULL)
 		problems_add(problems, config->tls.crl, 0, "%s", defect);
 }
