@@ -22,6 +22,7 @@
 #include "../policy/yaml_source.h"
 #include "catalogue_folders.h"
 #include "log.h"
+#include "sealed_file.h"
 #include "tls_digest.h"
 #include "tls_signature.h"
 
@@ -366,7 +367,7 @@ catalogues_read(
 	self.writer = catalogue_image_writer_new(fd);
 	catalogue_folders_each(policy, config->catalogues.folder, on_folder, &self);
 	free(signer);
-	if (catalogue_image_writer_end(self.writer, origin, self.until))
+	if (catalogue_image_writer_end(self.writer, origin, self.until) && sealed_file_seal(fd))
 		return fd;
 report:
 	problems_add(problems, config->catalogues.folder, 0,
@@ -376,7 +377,20 @@ report:
 	return -1;
 }
 
-/* --- saying what changed */
+/* --- saying what is there, and what changed */
+
+void
+catalogues_count(const struct catalogue_image *image, struct metrics *metrics, unsigned slot)
+{
+	const struct catalogue_image_header *header = catalogue_image_header(image);
+
+	metrics_set(metrics, slot, METRIC_CATALOGUE_FILES, header->files);
+	metrics_set(metrics, slot, METRIC_CATALOGUES, header->versions[CATALOGUE_IMAGE_VALID]);
+	metrics_set(
+	    metrics, slot, METRIC_CATALOGUES_EXPIRED, header->versions[CATALOGUE_IMAGE_EXPIRED]);
+	metrics_set(
+	    metrics, slot, METRIC_CATALOGUES_REFUSED, header->versions[CATALOGUE_IMAGE_REFUSED]);
+}
 
 struct description {
 	struct buffer text;

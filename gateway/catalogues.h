@@ -15,13 +15,14 @@
 #include "../policy/policy.h"
 #include "../policy/problems.h"
 #include "config.h"
+#include "metrics.h"
 
 /* At the start nothing may be amiss that any catalogue needs: adds a problem when the folder or the
  * signer's certificate cannot be opened. */
 void catalogues_check_files(const struct config *config, struct problems *problems);
 
 /* Reads what is below CONFIG's folder for the products of POLICY, as it is valid at NOW. Returns a
- * memfd with an image; -1, with a problem added, when none can be made. */
+ * sealed memfd with an image; -1, with a problem added, when none can be made. */
 int catalogues_read(const struct config *config, const struct policy *policy, time_t now,
     struct problems *problems);
 
@@ -29,6 +30,9 @@ int catalogues_read(const struct config *config, const struct policy *policy, ti
  * longer valid at NOW. Looks at names and stat() data only. */
 bool catalogues_have_changed(const struct config *config, const struct policy *policy,
     const struct catalogue_image *image, time_t now);
+
+/* Sets the gauges of IMAGE in SLOT, the supervisor's. */
+void catalogues_count(const struct catalogue_image *image, struct metrics *metrics, unsigned slot);
 
 /* Says what is in AFTER, and what is not as in BEFORE, which may be NULL: one line. */
 enum { CATALOGUES_CHANGE_MAX = 1024 };

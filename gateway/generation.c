@@ -146,9 +146,6 @@ take_catalogues(
 	}
 	int fd = catalogues_read(config, policy, time(NULL), problems);
 	policy_unref(policy);
-	if (fd >= 0 && !sealed_file_seal(fd))
-		problems_add(problems, config->catalogues.folder, 0, "cannot be sealed: %s",
-		    strerror(errno));
 	return fd;
 }
 

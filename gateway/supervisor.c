@@ -17,6 +17,7 @@
 
 #include "../policy/buffer.h"
 #include "access_log.h"
+#include "catalogues.h"
 #include "channel.h"
 #include "loader.h"
 #include "log.h"
@@ -160,21 +161,10 @@ on_look_for_catalogues(struct ev_loop *loop, ev_timer *timer, int events)
 static void
 count_catalogues(struct supervisor *self)
 {
-	static const struct {
-		enum metric metric;
-		enum catalogue_image_state state;
-	} gauges[] = {{METRIC_CATALOGUES, CATALOGUE_IMAGE_VALID},
-	    {METRIC_CATALOGUES_EXPIRED, CATALOGUE_IMAGE_EXPIRED},
-	    {METRIC_CATALOGUES_REFUSED, CATALOGUE_IMAGE_REFUSED}};
 	struct catalogue_image *image = generation_catalogues(self->generation);
 
-	if (image == NULL)
-		return;
-	const struct catalogue_image_header *header = catalogue_image_header(image);
-	metrics_set(self->metrics, self->count, METRIC_CATALOGUE_FILES, header->files);
-	for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++)
-		metrics_set(self->metrics, self->count, gauges[i].metric,
-		    header->versions[gauges[i].state]);
+	if (image != NULL)
+		catalogues_count(image, self->metrics, self->count);
 	catalogue_image_free(image);
 }
 
