@@ -309,6 +309,14 @@ def test_a_part_of_an_artifact_of_another_length_is_refused(shop, asked):
     assert_marked(shop, TEXT)
 
 
+def test_the_bytes_of_a_part_are_not_verified(shop):
+    wrong = spoiled(FILES["core.zip"], 5)
+    change(shop, ZIP, wrong)
+    response = shop.get(ZIP, [("Range", "bytes=0-9")])
+    assert (response.status, response.body) == (206, wrong[:10])
+    assert_as_catalogued(response, FILES["core.zip"])  # so who puts the parts together can tell
+
+
 def test_an_empty_file_that_is_not_empty_is_refused(shop):
     change(shop, EMPTY, b"x")
     refusal(shop.get(EMPTY), 502, "store-bad-response")

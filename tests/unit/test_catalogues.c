@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -146,6 +147,17 @@ test_a_file_is_no_folder_of_a_version(void **state)
 }
 
 static void
+test_a_link_to_a_folder_is_a_folder_and_one_to_nowhere_is_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(symlink("../core/1.0", below_root("store/tools/4.0")), 0);
+	assert_int_equal(symlink("nowhere", below_root("store/tools/5.0")), 0);
+	assert_string_equal(described(),
+	    "/store/core/1.0/ refused, /store/tools/4.0/ refused, now 0 valid with 0 files, 0 "
+	    "expired, 2 refused");
+}
+
+static void
 test_without_the_root_everything_is_refused(void **state)
 {
 	char nowhere[] = "/nonexistent/folder";
@@ -253,6 +265,7 @@ main(void)
 	    TEST(test_only_folders_named_like_versions_are_read_and_once_for_all_products),
 	    TEST(test_a_version_without_a_catalogue_is_none),
 	    TEST(test_a_file_is_no_folder_of_a_version),
+	    TEST(test_a_link_to_a_folder_is_a_folder_and_one_to_nowhere_is_nothing),
 	    TEST(test_without_the_root_everything_is_refused),
 	    TEST(test_a_line_names_a_few_of_many_changes),
 	    TEST(test_changes_of_catalogues_and_signer_are_seen),
