@@ -2,7 +2,7 @@
  * Which folders are read for catalogues, and which changes of files are seen.
  *
  * No catalogue here is signed, so each that is found is refused; what becomes of good ones is for
- * tests/e2e/test_integrity.py.
+ * tests/e2e/test_catalogues.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>

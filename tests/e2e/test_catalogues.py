@@ -1,0 +1,339 @@
+"""Catalogues come, go, end and are not believed: what the gate then serves, and that nothing else is
+read meanwhile."""
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import time
+
+import pytest
+from mirrorgate_test import common, store
+from mirrorgate_test.gateway import policy
+from mirrorgate_test.spot import PROGRAM
+
+from test_end_dates import just_before_midnight
+from test_integrity import (
+    FILES, TEXT, ZIP, assert_as_catalogued, assert_marked, assert_unchecked, change, checking,
+    metric, sold, tag,
+)  # fmt: skip
+from test_resumption import visit_without_tickets
+from test_spot_catalogue import issue, sign_anew
+from test_spot_fetch import BASE, FUTURE, publish
+
+OLD_DAY = "2020-01-01"
+RENAME_EXCHANGE = 2  # <linux/fs.h>
+AT_FDCWD = -100
+
+
+@pytest.fixture(scope="module", name="release")
+def release_certificate(tmp_path_factory):
+    return issue(tmp_path_factory.mktemp("release"), "release")
+
+
+@pytest.fixture(name="shop")
+def gate_of_version_10_3(lab, release):
+    return sold(lab, release)
+
+
+# --- they come and go
+
+
+def until_checked(gate, path, content):
+    def checked():
+        response = gate.get(path)
+        return response.status == 200 and response.header("ETag") == tag(content)
+
+    common.wait_until(checked, f"{path} is checked")
+
+
+def test_a_version_that_is_added_is_checked_without_sighup(shop, release):
+    [stub] = shop.stores
+    start = len(shop.stderr)
+    publish(stub.root, release, "10.4", {"core.zip": b"newer"})
+    shop.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.4/ added, now 2 valid .*", start)
+    until_checked(shop, f"/{BASE}/10.4/core.zip", b"newer")
+    assert_as_catalogued(shop.get(ZIP), FILES["core.zip"])
+    assert metric(shop, "catalogues") == 2
+    assert metric(shop, "catalogue_files") == len(FILES) + 1
+
+
+def test_a_version_whose_folder_is_exchanged_is_checked_as_what_it_now_is(shop, release):
+    [stub] = shop.stores
+    staged = stub.root / BASE / ".staged"
+    shutil.copytree(stub.root / BASE / "10.3", staged)
+    store.write(staged, "doc/a.txt", b"exchanged")
+    done = common.run([PROGRAM, "catalogue", "make", staged, "--product", "step-core",
+                       "--version", "10.3", "--expires", FUTURE, "--sign", release])  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    start = len(shop.stderr)
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(staged), os.fsencode(stub.root / BASE / "10.3")
+    assert libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0
+    shop.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.3/ replaced, now 1 valid .*", start)
+    until_checked(shop, TEXT, b"exchanged")
+
+
+def test_a_version_whose_catalogue_is_removed_is_served_unchecked(shop):
+    folder = shop.stores[0].root / BASE / "10.3"
+    start = len(shop.stderr)
+    (folder / "catalogue.json").unlink()
+    shop.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.3/ removed, now 0 valid .*", start)
+    shop.wait_generation(start)
+    assert_unchecked(shop.get(TEXT))
+
+
+def test_a_change_of_catalogues_reads_nothing_else(shop, release):
+    """Somebody is in the middle of editing the policy, and has not said SIGHUP."""
+    [stub] = shop.stores
+    good = shop.policy_file.read_text()
+    shop.write_policy("serial: 7\nproducts: [half")
+    with shop.connect() as connection:
+        assert connection.get(ZIP).status == 200
+        start = len(shop.stderr)
+        publish(stub.root, release, "10.4", {"core.zip": b"newer"})
+        match, number = shop.wait_generation(start)
+        assert (match[4], match[5]) == ("1", "0"), "the open connection goes on"
+        assert not any("policy" in line for line in shop.stderr.since(start))
+        assert connection.get(f"/{BASE}/10.4/core.zip").header("ETag") == tag(b"newer")
+    shop.generation = number
+    shop.write_policy(good)
+    shop.reload()
+
+
+def test_a_change_of_catalogues_leaves_tls_and_transfers_alone(lab, release):
+    large = bytes(range(256)) * 16_000
+    gate = sold(lab, release, {"large.bin": large})
+    _, session = visit_without_tickets(gate)
+    with gate.connect(receive_buffer=16_384) as connection:
+        connection.send_request("GET", f"/{BASE}/10.3/large.bin")
+        response = connection.read_head()
+        start = len(gate.stderr)
+        (gate.stores[0].root / BASE / "10.3/large.bin").unlink()  # the store goes on reading it
+        publish(gate.stores[0].root, release, "10.3", {"large.bin": b"another"})
+        gate.wait_generation(start)
+        assert b"".join(connection.body_pieces(response)) == large
+    assert visit_without_tickets(gate, session)[0], "the session's TLS context is in force"
+    until_checked(gate, f"/{BASE}/10.3/large.bin", b"another")
+
+
+def test_sighup_reads_catalogues_too(lab, release):
+    stub = lab.stub()
+    gate = lab.gateway(stub, config=checking(stub.root, release, interval="1d"))
+    publish(stub.root, release, "10.4", {"core.zip": b"newer"})
+    assert_unchecked(gate.get(f"/{BASE}/10.4/core.zip"))
+    gate.reload()
+    assert_as_catalogued(gate.get(f"/{BASE}/10.4/core.zip"), b"newer")
+
+
+# --- they are not believed
+
+
+def alter(folder, *_):
+    text = (folder / "catalogue.json").read_text()
+    (folder / "catalogue.json").write_text(text.replace('"size":9', '"size":8'))
+
+
+def unsign(folder, *_):
+    (folder / "catalogue.json.p7s").unlink()
+
+
+def damage_signature(folder, *_):
+    (folder / "catalogue.json.p7s").write_bytes(b"no signature")
+
+
+def empty(folder, *_):
+    (folder / "catalogue.json").write_bytes(b"")
+
+
+def sign_by_another(folder, _, other):
+    sign_anew(folder, other)
+
+
+def reprint(folder, release, _):
+    data = json.loads((folder / "catalogue.json").read_text())
+    (folder / "catalogue.json").write_text(json.dumps(data))
+    sign_anew(folder, release)
+
+
+def rename_product(folder, release, _):
+    text = (folder / "catalogue.json").read_text()
+    (folder / "catalogue.json").write_text(text.replace("step-core", "step-plus"))
+    sign_anew(folder, release)
+
+
+def rename_version(folder, release, _):
+    text = (folder / "catalogue.json").read_text()
+    (folder / "catalogue.json").write_text(text.replace("10.3", "10.4"))
+    sign_anew(folder, release)
+
+
+def link(folder, *_):
+    (folder / "catalogue.json").rename(folder / "elsewhere.json")
+    (folder / "catalogue.json").symlink_to("elsewhere.json")
+
+
+def link_signature(folder, *_):
+    (folder / "catalogue.json.p7s").rename(folder / "elsewhere.p7s")
+    (folder / "catalogue.json.p7s").symlink_to("elsewhere.p7s")
+
+
+def make_folder(folder, *_):
+    (folder / "catalogue.json").unlink()
+    (folder / "catalogue.json").mkdir()
+
+
+def make_pipe(folder, *_):
+    (folder / "catalogue.json").unlink()
+    os.mkfifo(folder / "catalogue.json")
+
+
+DISTRUST = {
+    alter: "catalogue.json.p7s: is not a signature of this content",
+    unsign: "catalogue.json.p7s cannot be read: No such file or directory",
+    damage_signature: "catalogue.json.p7s: is not a CMS signature in DER",
+    empty: "catalogue.json.p7s: is not a signature of this content",
+    sign_by_another: "was made by another certificate than the one that is pinned",
+    reprint: "catalogue.json is not in the one form that a catalogue has",
+    rename_product: "catalogue.json is one of the product step-plus",
+    rename_version: "catalogue.json is one of version 10.4",
+    link: "catalogue.json cannot be read: it is a symbolic link",
+    link_signature: "catalogue.json.p7s cannot be read: it is a symbolic link",
+    make_folder: "catalogue.json cannot be read",
+    make_pipe: "catalogue.json cannot be read",
+}
+
+
+@pytest.fixture(scope="module", name="other")
+def other_certificate(tmp_path_factory):
+    return issue(tmp_path_factory.mktemp("other"), "other")
+
+
+def restore(folder, release):
+    for name in ("catalogue.json", "catalogue.json.p7s"):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    publish(folder.parents[2], release, folder.name, FILES)
+
+
+@pytest.mark.parametrize("spoil", DISTRUST, ids=lambda spoil: spoil.__name__)
+def test_nothing_is_served_below_a_catalogue_that_cannot_be_trusted(shop, release, other, spoil):
+    [stub] = shop.stores
+    folder = stub.root / BASE / "10.3"
+    publish(stub.root, release, "10.2", {"core.zip": b"older"})
+    until_checked(shop, f"/{BASE}/10.2/core.zip", b"older")
+    start = len(shop.stderr)
+    spoil(folder, release, other)
+
+    def refused():
+        return shop.get(f"/{BASE}/10.3/catalogue.json").status == 502
+
+    common.wait_until(refused, "the version is refused")
+    reason = re.escape(DISTRUST[spoil])
+    shop.wait_line(
+        rf"mirrorgate: error: catalogues: nothing below /{BASE}/10\.3/ is served: .*{reason}.*", start
+    )
+    assert_marked(shop, TEXT)
+    assert_marked(shop, f"/{BASE}/10.3/none")
+    assert metric(shop, "catalogues_refused") == 1
+    assert shop.get(f"/{BASE}/10.2/core.zip").body == b"older"
+    checked = shop.run("-t", "--unsafe-any-port")
+    assert checked.returncode == 1 and DISTRUST[spoil] in checked.stderr, checked.stderr
+    shop.generation = int(shop.get("/status.json", who="ops").json()["generation"])
+    shop.reload(policy(serial=2))
+    assert_marked(shop, TEXT)
+    restore(folder, release)
+    until_checked(shop, TEXT, FILES["doc/a.txt"])
+    assert metric(shop, "catalogues_refused") == 0
+    assert shop.run("-t", "--unsafe-any-port").returncode == 0
+
+
+def test_a_gate_starts_in_spite_of_a_catalogue_that_cannot_be_trusted(lab, release):
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", FILES)
+    alter(stub.root / BASE / "10.3")
+    gate = lab.gateway(stub, config=checking(stub.root, release))
+    assert_marked(gate, ZIP)
+    assert_unchecked(gate.get("/artifacts/step-core/small.txt"))
+
+
+def test_two_products_may_share_a_folder_of_versions(lab, release):
+    data = policy()
+    data["products"][1]["paths"] = [f"/{BASE}/"]
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", FILES)
+    publish(stub.root, release, "7.1", {"plus.zip": b"plus"}, product="step-plus")
+    gate = lab.gateway(stub, policy=data, config=checking(stub.root, release))
+    assert_as_catalogued(gate.get(ZIP), FILES["core.zip"])
+    assert_as_catalogued(gate.get(f"/{BASE}/7.1/plus.zip"), b"plus")
+
+
+def test_a_folder_that_goes_away_is_not_taken_for_one_without_catalogues(lab, release):
+    stub = lab.stub()
+    mirrored = lab.new_folder("catalogues")
+    publish(mirrored, release, "10.3", FILES)
+    publish(stub.root, release, "10.3", FILES)
+    gate = lab.gateway(stub, config=checking(mirrored, release))
+    assert_as_catalogued(gate.get(ZIP), FILES["core.zip"])
+    mirrored.rename(mirrored.with_suffix(".away"))
+    common.wait_until(lambda: gate.get(ZIP).status == 502, "all is refused")
+    mirrored.with_suffix(".away").rename(mirrored)
+    until_checked(gate, ZIP, FILES["core.zip"])
+
+
+@pytest.mark.parametrize("missing", ["folder", "signer"])
+def test_without_folder_or_signer_there_is_no_start(lab, release, missing):
+    stub = lab.stub()
+    config = checking(stub.root, release)
+    config["catalogues"][missing] = "/nonexistent/file"
+    gate = lab.prepared(stub, config=config)
+    for flags in (["-t"], []):
+        done = gate.run(*flags, "--unsafe-any-port")
+        assert done.returncode == 1
+        assert "/nonexistent/file: cannot open: No such file or directory" in done.stderr
+
+
+def test_an_expired_catalogue_is_as_none(lab, release):
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", FILES)
+    catalogue = stub.root / BASE / "10.3/catalogue.json"
+    catalogue.write_text(catalogue.read_text().replace(FUTURE, OLD_DAY))
+    sign_anew(catalogue.parent, release)
+    gate = lab.gateway(stub, config=checking(stub.root, release))
+    assert any(
+        re.fullmatch(rf"mirrorgate: warning: .* /{BASE}/10\.3/ has expired \({OLD_DAY}\).*", line)
+        for line in gate.stderr.since()
+    )
+    change(gate, TEXT, b"other")
+    assert_unchecked(gate.get(TEXT))
+    assert metric(gate, "catalogues_expired") == 1
+    assert gate.run("-t", "--unsafe-any-port").returncode == 0
+
+
+def test_a_catalogue_ends_with_its_last_day(lab, release):
+    stub = lab.stub()
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    publish(stub.root, release, "10.3", FILES, expires=today)
+    publish(stub.root, release, "10.4", FILES)
+    gate = lab.gateway(
+        stub, config=checking(stub.root, release), shell=just_before_midnight(4 * common.PATIENCE)
+    )
+    assert_as_catalogued(gate.get(TEXT), FILES["doc/a.txt"])
+    gate.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.3/ expired, now 1 valid .*", timeout=20)
+    common.wait_until(lambda: "Repr-Digest" not in str(gate.get(TEXT).fields), "it is as none")
+    assert_as_catalogued(gate.get(f"/{BASE}/10.4/doc/a.txt"), FILES["doc/a.txt"])
+    gate.signal(signal.SIGQUIT)
+    assert gate.wait_exit() == 0
+
+
+def test_the_switch_turns_it_all_off(lab, release):
+    gate = sold(lab, release)
+    off = lab.gateway(gate.stores[0], config=checking(gate.stores[0].root, release, check=False))
+    change(gate, TEXT, b"none text")
+    alter(gate.stores[0].root / BASE / "10.3")
+    response = off.get(TEXT)
+    assert response.body == b"none text"
+    assert_unchecked(response)
+    assert off.run("-t", "--unsafe-any-port").returncode == 0
