@@ -4,8 +4,6 @@
  */
 #include "transaction_private.h"
 
-#include <string.h>
-
 #include "log.h"
 
 static void

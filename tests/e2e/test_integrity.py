@@ -387,3 +387,25 @@ def test_a_catalogue_of_the_new_bytes_ends_the_refusal(shop, release):
     response = shop.get(TEXT)
     assert response.body == new
     assert_as_catalogued(response, new)
+
+
+# --- and spot behind it
+
+
+def test_spot_gets_a_version_through_a_gate_that_checks(lab, release):
+    gate = sold(lab, release)
+    spot = lab.spot(gate, release=str(release))
+    done = spot.run("fetch", "step-core", "--to", spot.folder / "here")
+    assert done.returncode == 0, done.stderr
+    for name, content in FILES.items():
+        assert (spot.folder / "here" / name).read_bytes() == content
+
+
+def test_spot_keeps_nothing_of_what_a_lying_store_gives(lab, release):
+    gate = sold(lab, release)
+    change(gate, ZIP, spoiled(FILES["core.zip"], 9))
+    spot = lab.spot(gate, release=str(release))
+    to = spot.folder / "here"
+    done = spot.run("fetch", "step-core", "--to", to)
+    assert done.returncode not in (0, 1, 2), done.stderr
+    assert not (to / "core.zip").exists()
