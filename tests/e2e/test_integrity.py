@@ -238,6 +238,28 @@ def test_a_part_beyond_the_end_is_416(honest):
     assert response.header("Content-Range") == "bytes */9"
 
 
+def test_no_client_can_get_a_path_marked_by_asking_beyond_its_end(lab, release):
+    """RFC 9110, 15.5.17, lets a store leave Content-Range out of a 416, and many do."""
+
+    def script(connection, _):
+        while True:
+            asked = scripted.read_head(connection)
+            if b"Range:" in asked:
+                connection.sendall(
+                    b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n"
+                )
+            else:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome text")
+
+    root = lab.root()
+    publish(root, release, "10.3", FILES)
+    scripted = lab.scripted(script)
+    gate = lab.gateway(scripted, config=checking(root, release))
+    assert gate.get(TEXT, [("Range", "bytes=9-")]).status == 416
+    assert gate.get(TEXT, who="initech").body == b"some text"
+    assert metric(gate, "integrity_failures_total") == 0
+
+
 # --- a store whose bytes are others
 
 
