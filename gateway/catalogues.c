@@ -37,8 +37,9 @@ static_assert((int)CATALOGUE_IMAGE_DIGEST == (int)TLS_DIGEST_SHA256_BYTES, "both
 
 /* --- the origin: what the files look like */
 
+/* FLAGS are those of fstatat(): what is read through links is looked at through them. */
 static void
-add_file(struct tls_digest_stream *origin, int folder, const char *name)
+add_file(struct tls_digest_stream *origin, int folder, const char *name, int flags)
 {
 	struct stat st;
 	struct {
@@ -46,7 +47,7 @@ add_file(struct tls_digest_stream *origin, int folder, const char *name)
 		int64_t modified, modified_ns, changed, changed_ns;
 	} seen = {0};
 
-	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+	if (fstatat(folder, name, &st, flags) != 0) {
 		seen.error = (uint64_t)errno;
 	} else {
 		seen.device = st.st_dev;
@@ -73,8 +74,8 @@ on_folder_seen(const struct catalogue_folder *folder, void *arg)
 		tls_digest_stream_add(origin, folder->products[i], strlen(folder->products[i]) + 1);
 	if (folder->fd < 0 || folder->version == NULL)
 		return;
-	add_file(origin, folder->fd, CATALOGUE_NAME);
-	add_file(origin, folder->fd, CATALOGUE_SIGNATURE_NAME);
+	add_file(origin, folder->fd, CATALOGUE_NAME, AT_SYMLINK_NOFOLLOW);
+	add_file(origin, folder->fd, CATALOGUE_SIGNATURE_NAME, AT_SYMLINK_NOFOLLOW);
 }
 
 static void
@@ -83,7 +84,7 @@ look(const struct config *config, const struct policy *policy,
 {
 	struct tls_digest_stream *origin = tls_digest_stream_new();
 
-	add_file(origin, AT_FDCWD, config->catalogues.signer);
+	add_file(origin, AT_FDCWD, config->catalogues.signer, 0);
 	catalogue_folders_each(policy, config->catalogues.folder, on_folder_seen, origin);
 	tls_digest_stream_end(origin, digest);
 	tls_digest_stream_free(origin);

@@ -226,6 +226,23 @@ test_changes_of_catalogues_and_signer_are_seen(void **state)
 }
 
 static void
+test_a_signer_behind_a_link_is_looked_at_where_it_is(void **state)
+{
+	char target[NAME_MAX_BYTES];
+
+	(void)state;
+	(void)snprintf(target, sizeof target, "%s/2026.crt", folder);
+	write_file(target, "no certificate");
+	assert_int_equal(unlink(signer), 0);
+	assert_int_equal(symlink("2026.crt", signer), 0);
+	struct catalogue_image *image = read_all();
+	assert_change_seen(&image, false);
+	write_file(target, "still no certificate");
+	assert_change_seen(&image, true);
+	catalogue_image_free(image);
+}
+
+static void
 test_changes_beside_catalogues_are_nobodys_concern(void **state)
 {
 	struct catalogue_image *image = read_all();
@@ -269,6 +286,7 @@ main(void)
 	    TEST(test_without_the_root_everything_is_refused),
 	    TEST(test_a_line_names_a_few_of_many_changes),
 	    TEST(test_changes_of_catalogues_and_signer_are_seen),
+	    TEST(test_a_signer_behind_a_link_is_looked_at_where_it_is),
 	    TEST(test_changes_beside_catalogues_are_nobodys_concern),
 	    TEST(test_another_policy_means_other_folders),
 	};
