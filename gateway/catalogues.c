@@ -110,7 +110,7 @@ struct reading {
 	time_t now;
 	struct tls_pem signer; /* bytes NULL: it cannot be read */
 	struct catalogue_image_writer *writer;
-	time_t until; /* 0: no valid catalogue yet */
+	time_t until; /* when all is to be read again; 0: never */
 };
 
 /* One catalogue's text and signature, and why it is not to be trusted. */
@@ -119,6 +119,14 @@ struct candidate {
 	struct buffer text, signature;
 	char reason[REASON_MAX]; /* "" while there is none */
 };
+
+/* At END, which may be 0, something is no longer as it was found. */
+static void
+note_end(struct reading *self, time_t end)
+{
+	if (end != 0 && (self->until == 0 || end < self->until))
+		self->until = end;
+}
 
 static void
 refuse(struct reading *self, const struct catalogue_folder *folder, const char *reason)
@@ -287,9 +295,7 @@ take(struct reading *self, const struct candidate *candidate, const struct catal
 	} else {
 		add_files(self, folder, catalogue);
 		(void)policy_value_day(catalogue->expires, &day);
-		time_t end = ((time_t)day + 1) * SECONDS_PER_DAY;
-		if (self->until == 0 || end < self->until)
-			self->until = end;
+		note_end(self, ((time_t)day + 1) * SECONDS_PER_DAY);
 	}
 	catalogue_image_writer_add_version(self->writer, folder->path, &version);
 }
@@ -365,6 +371,8 @@ catalogues_read(
 		goto report;
 	look(config, policy, origin);
 	char *signer = read_signer(&self);
+	if (signer != NULL)
+		note_end(&self, tls_signature_next_date(&self.signer, now));
 	self.writer = catalogue_image_writer_new(fd);
 	catalogue_folders_each(policy, config->catalogues.folder, on_folder, &self);
 	free(signer);

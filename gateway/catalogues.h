@@ -26,8 +26,9 @@ void catalogues_check_files(const struct config *config, struct problems *proble
 int catalogues_read(const struct config *config, const struct policy *policy, time_t now,
     struct problems *problems);
 
-/* True when IMAGE was made of other files than are there now, or when one of its catalogues is no
- * longer valid at NOW. Looks at names and stat() data only. */
+/* True when IMAGE was made of other files than are there now, or when one of its catalogues or the
+ * signer's certificate is no longer valid at NOW, or has become it. Looks at names and stat() data
+ * only. */
 bool catalogues_have_changed(const struct config *config, const struct policy *policy,
     const struct catalogue_image *image, time_t now);
 

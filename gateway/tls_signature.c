@@ -118,3 +118,28 @@ tls_signature_verify(const struct tls_pem *signer, const struct tls_pem *signatu
 	sk_X509_pop_free(certificates, X509_free);
 	return defect == NULL;
 }
+
+static time_t
+seconds(const ASN1_TIME *when)
+{
+	struct tm tm;
+	return ASN1_TIME_to_tm(when, &tm) == 1 ? timegm(&tm) : 0;
+}
+
+time_t
+tls_signature_next_date(const struct tls_pem *signer, time_t now)
+{
+	char error[TLS_ERROR_MAX];
+	STACK_OF(X509) *certificates = tls_verify_read_certificates(signer, error);
+
+	if (certificates == NULL)
+		return 0;
+	const X509 *certificate = sk_X509_value(certificates, 0);
+	time_t begins = seconds(X509_get0_notBefore(certificate));
+	time_t ends = seconds(X509_get0_notAfter(certificate));
+	ERR_clear_error();
+	sk_X509_pop_free(certificates, X509_free);
+	if (now < begins)
+		return begins;
+	return now < ends ? ends : 0;
+}

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "tls_verify.h"
 
@@ -17,5 +18,9 @@
  * SHA-256 or better, the content not inside. False, with ERROR filled ("file: what"), otherwise. */
 bool tls_signature_verify(const struct tls_pem *signer, const struct tls_pem *signature,
     const char *content, size_t len, char error[TLS_ERROR_MAX]);
+
+/* The next second after NOW from which on the certificate in SIGNER is valid, or no longer is. 0:
+ * there is none, or SIGNER holds no certificate. */
+time_t tls_signature_next_date(const struct tls_pem *signer, time_t now);
 
 #endif

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "../../gateway/catalogues.h"
+#include "certificates.h"
 #include "policy_fixture.h"
 
 enum { NAME_MAX_BYTES = 512, NOW = 1000 };
@@ -93,11 +94,11 @@ tear_down(void **state)
 }
 
 static struct catalogue_image *
-read_all(void)
+read_all_at(time_t now)
 {
 	const char *defect;
 	struct problems *problems = problems_new();
-	int fd = catalogues_read(&config, policy, NOW, problems);
+	int fd = catalogues_read(&config, policy, now, problems);
 
 	assert_int_equal(problems_count(problems), 0);
 	problems_free(problems);
@@ -105,6 +106,12 @@ read_all(void)
 	assert_non_null(image);
 	close(fd);
 	return image;
+}
+
+static struct catalogue_image *
+read_all(void)
+{
+	return read_all_at(NOW);
 }
 
 /* What catalogues_describe() says of all that is there. */
@@ -243,6 +250,31 @@ test_a_signer_behind_a_link_is_looked_at_where_it_is(void **state)
 }
 
 static void
+test_a_signer_that_becomes_valid_or_ceases_to_be_is_a_change(void **state)
+{
+	static const struct certificate_spec spec = {.from = 100, .until = 200};
+	struct pem_text pem = {0};
+
+	(void)state;
+	X509 *certificate = certificates_make(&spec);
+	pem_add(&pem, certificate);
+	X509_free(certificate);
+	write_file(signer, pem.bytes);
+	time_t begins = time(NULL) + 100, ends = begins + 100;
+	struct catalogue_image *image = read_all_at(begins - 10);
+	assert_false(catalogues_have_changed(&config, policy, image, begins - 2));
+	assert_true(catalogues_have_changed(&config, policy, image, begins));
+	catalogue_image_free(image);
+	image = read_all_at(begins);
+	assert_false(catalogues_have_changed(&config, policy, image, ends - 2));
+	assert_true(catalogues_have_changed(&config, policy, image, ends));
+	catalogue_image_free(image);
+	image = read_all_at(ends);
+	assert_false(catalogues_have_changed(&config, policy, image, ends + 1000));
+	catalogue_image_free(image);
+}
+
+static void
 test_changes_beside_catalogues_are_nobodys_concern(void **state)
 {
 	struct catalogue_image *image = read_all();
@@ -287,6 +319,7 @@ main(void)
 	    TEST(test_a_line_names_a_few_of_many_changes),
 	    TEST(test_changes_of_catalogues_and_signer_are_seen),
 	    TEST(test_a_signer_behind_a_link_is_looked_at_where_it_is),
+	    TEST(test_a_signer_that_becomes_valid_or_ceases_to_be_is_a_change),
 	    TEST(test_changes_beside_catalogues_are_nobodys_concern),
 	    TEST(test_another_policy_means_other_folders),
 	};
