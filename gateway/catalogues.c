@@ -30,7 +30,8 @@ enum {
 	SIGNER_MAX = 1024 * 1024, /* bytes of a certificate's file */
 	SECONDS_PER_DAY = 86400,
 	REASON_MAX = 2048,
-	NAMED_MAX = 5, /* changed folders that a line names */
+	NAMED_MAX = 5,      /* changed folders that a line names */
+	RETRY_SECONDS = 60, /* until what could not be read is tried again */
 };
 
 static_assert((int)CATALOGUE_IMAGE_DIGEST == (int)TLS_DIGEST_SHA256_BYTES, "both are SHA-256");
@@ -117,6 +118,7 @@ struct reading {
 struct candidate {
 	const struct catalogue_folder *folder;
 	struct buffer text, signature;
+	int error;               /* errno that kept it from being read; 0: none */
 	char reason[REASON_MAX]; /* "" while there is none */
 };
 
@@ -126,6 +128,19 @@ note_end(struct reading *self, time_t end)
 {
 	if (end != 0 && (self->until == 0 || end < self->until))
 		self->until = end;
+}
+
+/* ERROR kept something from being read. A full table of descriptors, or a disk that does not
+ * answer, may be over without a trace in what stat() says; the other reasons are not. */
+static void
+note_unread(struct reading *self, int error)
+{
+	static const int visible[] = {ENOENT, ELOOP, EINVAL, EFBIG, EACCES, ENXIO};
+
+	for (size_t i = 0; i < sizeof visible / sizeof *visible; i++)
+		if (error == visible[i])
+			return;
+	note_end(self, self->now + RETRY_SECONDS);
 }
 
 static void
@@ -184,6 +199,7 @@ close_fd:;
 static void
 note_unreadable(struct candidate *self, const char *name)
 {
+	self->error = errno;
 	(void)snprintf(self->reason, sizeof self->reason, "%s cannot be read: %s", name,
 	    errno == ELOOP ? "it is a symbolic link" : strerror(errno));
 }
@@ -311,12 +327,15 @@ on_folder(const struct catalogue_folder *folder, void *arg)
 		(void)snprintf(candidate.reason, sizeof candidate.reason,
 		    "the folder below %s cannot be read: %s", self->config->catalogues.folder,
 		    strerror(folder->error));
+		note_unread(self, folder->error);
 		refuse(self, folder, candidate.reason);
 		return;
 	}
 	if (folder->version == NULL)
 		return;
 	bool found = read_candidate(&candidate);
+	if (candidate.error != 0)
+		note_unread(self, candidate.error);
 	if (found && candidate.reason[0] == '\0')
 		check_signature(self, &candidate);
 	if (found && candidate.reason[0] == '\0')
@@ -371,8 +390,8 @@ catalogues_read(
 		goto report;
 	look(config, policy, origin);
 	char *signer = read_signer(&self);
-	if (signer != NULL)
-		note_end(&self, tls_signature_next_date(&self.signer, now));
+	note_end(&self,
+	    signer != NULL ? tls_signature_next_date(&self.signer, now) : now + RETRY_SECONDS);
 	self.writer = catalogue_image_writer_new(fd);
 	catalogue_folders_each(policy, config->catalogues.folder, on_folder, &self);
 	free(signer);

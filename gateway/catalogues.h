@@ -27,8 +27,8 @@ int catalogues_read(const struct config *config, const struct policy *policy, ti
     struct problems *problems);
 
 /* True when IMAGE was made of other files than are there now, or when one of its catalogues or the
- * signer's certificate is no longer valid at NOW, or has become it. Looks at names and stat() data
- * only. */
+ * signer's certificate is no longer valid at NOW, or has become it, or when it is time to try again
+ * what could not be read. Looks at names and stat() data only. */
 bool catalogues_have_changed(const struct config *config, const struct policy *policy,
     const struct catalogue_image *image, time_t now);
 

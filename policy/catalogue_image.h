@@ -38,7 +38,7 @@ struct catalogue_image_file {
 
 struct catalogue_image_header {
 	unsigned char origin[CATALOGUE_IMAGE_DIGEST]; /* tells apart what it was made from */
-	time_t until; /* the first second at which what is valid is something else; 0: never */
+	time_t until; /* the first second at which it should be made again; 0: never */
 	uint32_t files;
 	uint32_t versions[CATALOGUE_IMAGE_STATES]; /* how many are in each state */
 };

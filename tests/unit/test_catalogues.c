@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -274,6 +275,48 @@ test_a_signer_that_becomes_valid_or_ceases_to_be_is_a_change(void **state)
 	catalogue_image_free(image);
 }
 
+/* Descriptors for memfd, root, base and version, and none for a file in it. */
+static struct catalogue_image *
+read_all_short_of_descriptors(void)
+{
+	struct rlimit normal, low;
+	int next = dup(STDERR_FILENO);
+
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &normal), 0);
+	low = (struct rlimit){(rlim_t)next + 4, normal.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	struct catalogue_image *image = read_all();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &normal), 0);
+	return image;
+}
+
+static void
+test_what_could_not_be_read_is_tried_again_although_no_file_changes(void **state)
+{
+	struct catalogue_image *image = read_all_short_of_descriptors();
+
+	(void)state;
+	assert_int_equal(catalogue_image_header(image)->versions[CATALOGUE_IMAGE_REFUSED], 1);
+	assert_false(catalogues_have_changed(&config, policy, image, NOW + 10));
+	assert_true(catalogues_have_changed(&config, policy, image, NOW + 60));
+	catalogue_image_free(image);
+}
+
+static void
+test_what_can_be_read_and_is_refused_is_not_tried_again(void **state)
+{
+	(void)state;
+	make_folder("store/core/1.1");
+	assert_int_equal(symlink("x", below_root("store/core/1.1/catalogue.json")), 0);
+	make_folder("store/core/1.2");
+	make_folder("store/core/1.2/catalogue.json");
+	struct catalogue_image *image = read_all();
+	assert_int_equal(catalogue_image_header(image)->versions[CATALOGUE_IMAGE_REFUSED], 3);
+	assert_false(catalogues_have_changed(&config, policy, image, NOW + 100000));
+	catalogue_image_free(image);
+}
+
 static void
 test_changes_beside_catalogues_are_nobodys_concern(void **state)
 {
@@ -320,6 +363,8 @@ main(void)
 	    TEST(test_changes_of_catalogues_and_signer_are_seen),
 	    TEST(test_a_signer_behind_a_link_is_looked_at_where_it_is),
 	    TEST(test_a_signer_that_becomes_valid_or_ceases_to_be_is_a_change),
+	    TEST(test_what_could_not_be_read_is_tried_again_although_no_file_changes),
+	    TEST(test_what_can_be_read_and_is_refused_is_not_tried_again),
 	    TEST(test_changes_beside_catalogues_are_nobodys_concern),
 	    TEST(test_another_policy_means_other_folders),
 	};
