@@ -25,7 +25,7 @@ enum {
 	FORMAT = 1,
 	KEY_MAX = 1 + PATH_MAX_BYTES,
 	TABLE_PLACE = 8, /* bytes: where a table is, and how many slots of this size it has */
-	HEADER_SIZE = 4 + CATALOGUE_IMAGE_DIGEST + 8 + 4 + 4 * CATALOGUE_IMAGE_STATES,
+	HEADER_SIZE = 4 + CATALOGUE_IMAGE_DIGEST + 8 + 4 + 4 * CATALOGUE_IMAGE_STATES + 4,
 	FILE_SIZE = 8 + CATALOGUE_IMAGE_DIGEST,
 	VERSION_SIZE = 1 + CATALOGUE_IMAGE_DIGEST,
 };
@@ -86,8 +86,12 @@ catalogue_image_writer_add_version(struct catalogue_image_writer *self, const ch
 	assert(version->state > CATALOGUE_IMAGE_ABSENT && version->state < CATALOGUE_IMAGE_STATES);
 	value[0] = (unsigned char)version->state;
 	memcpy(value + 1, version->digest, CATALOGUE_IMAGE_DIGEST);
-	self->header.versions[version->state] +=
-	    add(self, KIND_VERSION, folder, value, sizeof value);
+	if (!add(self, KIND_VERSION, folder, value, sizeof value))
+		return;
+	self->header.versions[version->state]++;
+	if (version->state == CATALOGUE_IMAGE_REFUSED &&
+	    strlen(folder) > self->header.longest_refused)
+		self->header.longest_refused = (uint32_t)strlen(folder);
 }
 
 void
@@ -119,6 +123,7 @@ add_header(struct catalogue_image_writer *self)
 	at = put_u32(at + CATALOGUE_IMAGE_DIGEST + 8, self->header.files);
 	for (int i = 0; i < CATALOGUE_IMAGE_STATES; i++)
 		at = put_u32(at, self->header.versions[i]);
+	at = put_u32(at, self->header.longest_refused);
 	assert(at == value + sizeof value);
 	add(self, KIND_HEADER, "", value, sizeof value);
 }
@@ -200,6 +205,7 @@ read_header(struct catalogue_image *self)
 	self->header.files = get_u32(at + 8);
 	for (size_t i = 0; i < CATALOGUE_IMAGE_STATES; i++)
 		self->header.versions[i] = get_u32(at + 12 + 4 * i);
+	self->header.longest_refused = get_u32(at + 12 + 4 * CATALOGUE_IMAGE_STATES);
 	return true;
 }
 
@@ -256,8 +262,9 @@ static bool
 is_below_refused(const struct catalogue_image *self, const char *path, size_t len)
 {
 	struct key key;
-	if (self->header.versions[CATALOGUE_IMAGE_REFUSED] == 0 ||
-	    !make_key(&key, KIND_VERSION, path, len))
+	if (len > self->header.longest_refused)
+		len = self->header.longest_refused;
+	if (!make_key(&key, KIND_VERSION, path, len))
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		if (path[i] != '/')

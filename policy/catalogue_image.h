@@ -41,6 +41,7 @@ struct catalogue_image_header {
 	time_t until; /* the first second at which it should be made again; 0: never */
 	uint32_t files;
 	uint32_t versions[CATALOGUE_IMAGE_STATES]; /* how many are in each state */
+	uint32_t longest_refused; /* bytes of a folder's name; no longer one need be asked for */
 };
 
 /* --- writing */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -150,6 +151,24 @@ test_everything_below_a_refused_folder_is_not_trusted(void **state)
 	assert_int_equal(ask(image, "/artifacts/plus/7.1", &file), CATALOGUE_IMAGE_NO_RECORD);
 	assert_int_equal(ask(image, "/artifacts/plus/7.10/a", &file), CATALOGUE_IMAGE_NO_RECORD);
 	assert_int_equal(ask(image, "/artifacts/plus/a", &file), CATALOGUE_IMAGE_NO_RECORD);
+	catalogue_image_free(image);
+}
+
+/* 1,000 paths of 2,048 folders each. To ask for every folder would take seconds. */
+static void
+test_a_path_of_many_folders_costs_no_more_than_another(void **state)
+{
+	(void)state;
+	struct catalogue_image *image = open_and_close(write_sample());
+	struct catalogue_image_file file;
+	char path[PATH_MAX_BYTES];
+	for (size_t i = 0; i < sizeof path; i++)
+		path[i] = i % 2 == 0 ? '/' : 'a';
+	clock_t began = clock();
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(catalogue_image_find(image, path, sizeof path, &file),
+		    CATALOGUE_IMAGE_NO_RECORD);
+	assert_true(clock() - began < CLOCKS_PER_SEC);
 	catalogue_image_free(image);
 }
 
@@ -338,6 +357,7 @@ main(void)
 	    cmocka_unit_test(test_the_header_counts_and_says_where_it_came_from),
 	    cmocka_unit_test(test_what_was_not_written_is_not_found),
 	    cmocka_unit_test(test_everything_below_a_refused_folder_is_not_trusted),
+	    cmocka_unit_test(test_a_path_of_many_folders_costs_no_more_than_another),
 	    cmocka_unit_test(
 	        test_a_file_below_a_folder_that_another_reading_refused_is_not_trusted),
 	    cmocka_unit_test(test_an_image_may_be_empty),
