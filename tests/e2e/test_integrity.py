@@ -260,6 +260,16 @@ def test_no_client_can_get_a_path_marked_by_asking_beyond_its_end(lab, release):
     assert metric(gate, "integrity_failures_total") == 0
 
 
+@pytest.mark.parametrize("who", ["globex", "ops"])
+def test_without_a_licence_nobody_learns_what_a_catalogue_names(honest, who):
+    with honest.stores[0].untouched(), honest.connect(who) as connection:
+        for path in (ZIP, f"/{BASE}/10.3/none.zip"):
+            for headers in ([], [("If-None-Match", "*")], [("Range", "bytes=0-3")]):
+                response = connection.get(path, headers)
+                assert response.status == 403
+                assert response.header("ETag") is response.header("Repr-Digest") is None
+
+
 # --- a store whose bytes are others
 
 
