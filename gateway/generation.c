@@ -131,10 +131,25 @@ take_ticket_keys(
 	return fd;
 }
 
+/* The image of PREVIOUS once more, when no catalogue has changed: a revocation must not wait until
+ * all of them are parsed. -1 when it must be made anew. */
+static int
+take_same_catalogues(
+    const struct generation *previous, const struct config *config, const struct policy *policy)
+{
+	struct catalogue_image *image = previous != NULL ? generation_catalogues(previous) : NULL;
+	int fd = -1;
+
+	if (image != NULL && !catalogues_have_changed(config, policy, image, time(NULL)))
+		fd = fcntl(previous->files[GENERATION_CATALOGUES], F_DUPFD_CLOEXEC, 0);
+	catalogue_image_free(image);
+	return fd;
+}
+
 /* The catalogues of the products in the policy of SELF. */
 static int
-take_catalogues(
-    const struct generation *self, const struct config *config, struct problems *problems)
+take_catalogues(const struct generation *self, const struct generation *previous,
+    const struct config *config, struct problems *problems)
 {
 	char error[POLICY_ERROR_MAX];
 	struct policy *policy =
@@ -144,7 +159,9 @@ take_catalogues(
 		problems_add(problems, config->policy, 0, "%s", error);
 		return -1;
 	}
-	int fd = catalogues_read(config, policy, time(NULL), problems);
+	int fd = take_same_catalogues(previous, config, policy);
+	if (fd < 0)
+		fd = catalogues_read(config, policy, time(NULL), problems);
 	policy_unref(policy);
 	return fd;
 }
@@ -360,7 +377,8 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 	if (previous == NULL && config_checks_catalogues(config))
 		catalogues_check_files(config, problems);
 	if (problems_count(problems) == 0 && config_checks_catalogues(config))
-		self->files[GENERATION_CATALOGUES] = take_catalogues(self, config, problems);
+		self->files[GENERATION_CATALOGUES] =
+		    take_catalogues(self, previous, config, problems);
 	if (problems_count(problems) == 0)
 		return self;
 	generation_free(self);
@@ -382,7 +400,8 @@ generation_build_catalogues(const struct config *config, uint64_t number,
 			    "the generation in force cannot go on: %s", strerror(errno));
 	}
 	if (problems_count(problems) == 0)
-		self->files[GENERATION_CATALOGUES] = take_catalogues(self, config, problems);
+		self->files[GENERATION_CATALOGUES] =
+		    take_catalogues(self, previous, config, problems);
 	if (problems_count(problems) == 0)
 		return self;
 	generation_free(self);

@@ -128,6 +128,26 @@ def test_sighup_reads_catalogues_too(lab, release):
     assert_as_catalogued(gate.get(f"/{BASE}/10.4/core.zip"), b"newer")
 
 
+def test_sighup_does_not_wait_for_catalogues_that_have_not_changed(lab, release):
+    """A revocation comes through at once: they are not read again, and stay in force."""
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", FILES)
+    publish(stub.root, release, "10.4", FILES)
+    unsign(stub.root / BASE / "10.4")
+    gate = lab.gateway(stub, config=checking(stub.root, release, interval="1d"))
+    said = f"catalogues: nothing below /{BASE}/10.4/ is served"
+    assert any(said in line for line in gate.stderr.since())
+    start = len(gate.stderr)
+    gate.reload(policy(serial=2))
+    assert not any(said in line for line in gate.stderr.since(start))
+    assert_as_catalogued(gate.get(ZIP), FILES["core.zip"])
+    assert gate.get(f"/{BASE}/10.4/core.zip").status == 502
+    start = len(gate.stderr)
+    publish(stub.root, release, "10.5", {"core.zip": b"new"})
+    gate.reload()
+    assert any(said in line for line in gate.stderr.since(start))
+
+
 # --- they are not believed
 
 
