@@ -111,6 +111,14 @@ begin_part(struct run *self, size_t item, struct cache_part *part, struct https_
 	return HTTPS_NEXT;
 }
 
+/* ITEM needs no server. */
+static enum https_next
+is_cached(struct run *self, size_t item, struct failure *failure)
+{
+	progress_add(self->progress, (int64_t)digest_of_item(self, item)->size);
+	return arrived(self, item, failure) ? HTTPS_NONE : HTTPS_FAILED;
+}
+
 /* Begins ITEM: NEXT when there is something to download, NONE when it is there already, LATER when
  * another one is at it. */
 static enum https_next
@@ -119,14 +127,17 @@ begin_item(struct run *self, size_t item, struct https_download *download, struc
 	const struct digest *wanted = digest_of_item(self, item);
 	bool busy;
 
-	if (cache_has(self->order->cache, wanted)) {
-		progress_add(self->progress, (int64_t)wanted->size);
-		return arrived(self, item, failure) ? HTTPS_NONE : HTTPS_FAILED;
-	}
+	if (cache_has(self->order->cache, wanted))
+		return is_cached(self, item, failure);
 	struct cache_part *part = cache_part_open(
 	    self->order->cache, wanted, self->order->items[item].path, &busy, failure);
 	if (part == NULL)
 		return busy ? HTTPS_LATER : HTTPS_FAILED;
+	/* Another one may have ended between the look and the lock. */
+	if (cache_has(self->order->cache, wanted)) {
+		cache_part_close(part);
+		return is_cached(self, item, failure);
+	}
 	if (cache_part_size(part) < wanted->size || wanted->size == 0)
 		return begin_part(self, item, part, download);
 	if (!cache_part_end(part, failure)) {
@@ -136,8 +147,7 @@ begin_item(struct run *self, size_t item, struct https_download *download, struc
 		return HTTPS_FAILED;
 	}
 	cache_part_close(part);
-	progress_add(self->progress, (int64_t)wanted->size);
-	return arrived(self, item, failure) ? HTTPS_NONE : HTTPS_FAILED;
+	return is_cached(self, item, failure);
 }
 
 static bool
