@@ -110,6 +110,14 @@ cache_parts(const struct cache *self)
 	return self->folders[CACHE_PARTS];
 }
 
+bool
+cache_take_away(int folder, const char *name)
+{
+	if (unlinkat(folder, name, 0) == 0 || errno == ENOENT)
+		return true;
+	return errno == EISDIR && unlinkat(folder, name, AT_REMOVEDIR) == 0;
+}
+
 /* ---- names --------------------------------------------------------------------------------- */
 
 void
@@ -118,13 +126,12 @@ cache_object_name(const char *hex, char name[CACHE_NAME_SIZE])
 	snprintf(name, CACHE_NAME_SIZE, "%.2s/%s", hex, hex);
 }
 
-/* The SHA-256 of the object with the SHA-1 that WANTED gives. */
-static bool
-look_up_sha1(const struct cache *self, const struct digest *wanted, char sha256[DIGEST_SHA256_SIZE])
+bool
+cache_look_up(const struct cache *self, const char *sha1, char sha256[DIGEST_SHA256_SIZE])
 {
 	char name[CACHE_NAME_SIZE], target[CACHE_LINK_SIZE + 1];
 
-	cache_object_name(wanted->sha1, name);
+	cache_object_name(sha1, name);
 	ssize_t len = readlinkat(self->folders[CACHE_SHA1], name, target, sizeof target - 1);
 	if (len < (ssize_t)DIGEST_SHA256_SIZE)
 		return false;
@@ -140,7 +147,7 @@ find_name(const struct cache *self, const struct digest *wanted, char name[CACHE
 	char sha256[DIGEST_SHA256_SIZE];
 
 	memcpy(sha256, wanted->sha256, sizeof sha256);
-	if (sha256[0] == '\0' && !look_up_sha1(self, wanted, sha256))
+	if (sha256[0] == '\0' && !cache_look_up(self, wanted->sha1, sha256))
 		return false;
 	cache_object_name(sha256, name);
 	return true;
@@ -204,10 +211,10 @@ drop(struct cache *self, const char *name, const struct digest *wanted)
 
 	if (wanted->sha256[0] == '\0') {
 		cache_object_name(wanted->sha1, index);
-		unlinkat(self->folders[CACHE_SHA1], index, 0);
+		(void)cache_take_away(self->folders[CACHE_SHA1], index);
 	} else {
 		report_note("%s/sha256/%s is damaged: taken away", self->folder, name);
-		unlinkat(self->folders[CACHE_SHA256], name, 0);
+		(void)cache_take_away(self->folders[CACHE_SHA256], name);
 	}
 	return CACHE_ABSENT;
 }
@@ -306,6 +313,16 @@ open_folder_of(int folder, const char *name)
 	return open_folder(folder, two);
 }
 
+/* Renames; an empty folder in the way is taken away. False with errno set. */
+static bool
+move(int from, const char *name, int to, const char *new_name)
+{
+	if (renameat(from, name, to, new_name) == 0)
+		return true;
+	return errno == EISDIR && cache_take_away(to, new_name) &&
+	       renameat(from, name, to, new_name) == 0;
+}
+
 /* An index that names another object, or none, is replaced. */
 void
 cache_index(struct cache *self, const struct digest *actual)
@@ -313,7 +330,7 @@ cache_index(struct cache *self, const struct digest *actual)
 	char name[CACHE_NAME_SIZE], target[CACHE_LINK_SIZE], temp[CACHE_NAME_SIZE + 16];
 	char object[CACHE_NAME_SIZE], there[DIGEST_SHA256_SIZE];
 
-	if (look_up_sha1(self, actual, there) && strcmp(there, actual->sha256) == 0)
+	if (cache_look_up(self, actual->sha1, there) && strcmp(there, actual->sha256) == 0)
 		return;
 	cache_object_name(actual->sha1, name);
 	cache_object_name(actual->sha256, object);
@@ -325,7 +342,7 @@ cache_index(struct cache *self, const struct digest *actual)
 	close(folder);
 	unlinkat(self->folders[CACHE_SHA1], temp, 0);
 	if (symlinkat(target, self->folders[CACHE_SHA1], temp) == 0 &&
-	    renameat(self->folders[CACHE_SHA1], temp, self->folders[CACHE_SHA1], name) != 0)
+	    !move(self->folders[CACHE_SHA1], temp, self->folders[CACHE_SHA1], name))
 		unlinkat(self->folders[CACHE_SHA1], temp, 0);
 }
 
@@ -337,8 +354,8 @@ cache_adopt(struct cache *self, int folder, const char *name, const struct diges
 
 	cache_object_name(actual->sha256, object);
 	int to = open_folder_of(self->folders[CACHE_SHA256], object);
-	bool done = to >= 0 && renameat(folder, name, self->folders[CACHE_SHA256], object) == 0 &&
-	            fsync(to) == 0;
+	bool done =
+	    to >= 0 && move(folder, name, self->folders[CACHE_SHA256], object) && fsync(to) == 0;
 	if (!done)
 		cache_fail(self, failure, "write", object);
 	if (to >= 0)

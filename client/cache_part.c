@@ -47,12 +47,25 @@ is_named(const struct cache_part *self)
 	       named.st_dev == open.st_dev && named.st_ino == open.st_ino;
 }
 
+/* Takes away what has the part's name and is no file of its own: a link, also a hard one, would
+ * have us write elsewhere. */
+static void
+clear_name(const struct cache_part *self)
+{
+	struct stat st;
+
+	if (fstatat(cache_parts(self->cache), self->key, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (!S_ISREG(st.st_mode) || st.st_nlink != 1))
+		(void)cache_take_away(cache_parts(self->cache), self->key);
+}
+
 /* Opens and locks the file. Who waited for the lock may hold a file that has become an object
  * meanwhile: then there is another one, or none. */
 static bool
 open_locked(struct cache_part *self, bool *busy, struct failure *failure)
 {
 	for (;;) {
+		clear_name(self);
 		self->fd = openat(cache_parts(self->cache), self->key,
 		    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
 		if (self->fd < 0)
@@ -68,17 +81,34 @@ open_locked(struct cache_part *self, bool *busy, struct failure *failure)
 	}
 }
 
+/* True for a strong entity-tag (RFC 9110, 8.8.3). Only such a one is sent: a server refuses others,
+ * and would again each time. */
+static bool
+is_strong_etag(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len < 2 || text[0] != '"' || text[len - 1] != '"')
+		return false;
+	for (size_t i = 1; i < len - 1; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c <= ' ' || c == '"' || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 static void
 read_etag(struct cache_part *self)
 {
-	int fd =
-	    openat(cache_parts(self->cache), self->etag_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(cache_parts(self->cache), self->etag_name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
 	ssize_t len = read(fd, self->etag, sizeof self->etag - 1);
 	self->etag[len > 0 ? len : 0] = '\0';
-	if (strpbrk(self->etag, "\r\n") != NULL || self->etag[0] != '"')
+	if (!is_strong_etag(self->etag))
 		self->etag[0] = '\0';
 	close(fd);
 }
@@ -88,7 +118,7 @@ write_etag(const struct cache_part *self)
 {
 	int parts = cache_parts(self->cache);
 
-	unlinkat(parts, self->etag_name, 0);
+	(void)cache_take_away(parts, self->etag_name);
 	if (self->etag[0] == '\0')
 		return;
 	int fd = openat(parts, self->etag_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -163,9 +193,12 @@ cache_part_close(struct cache_part *self)
 {
 	if (self == NULL)
 		return;
-	if (!self->adopted && self->size == 0) {
-		unlinkat(cache_parts(self->cache), self->etag_name, 0);
-		unlinkat(cache_parts(self->cache), self->key, 0);
+	/* Nobody could go on with it. */
+	bool useless =
+	    self->size == 0 || (self->etag[0] == '\0' && self->size < self->wanted->size);
+	if (!self->adopted && useless) {
+		(void)cache_take_away(cache_parts(self->cache), self->etag_name);
+		(void)cache_take_away(cache_parts(self->cache), self->key);
 	}
 	if (self->fd >= 0)
 		close(self->fd);
@@ -199,7 +232,7 @@ cache_part_begin(void *arg, uint64_t offset, const char *etag, struct failure *f
 		return true; /* If-Range made sure that the ETag is the same */
 	if (!start_over(self, failure))
 		return false;
-	if (etag != NULL && strlen(etag) < sizeof self->etag)
+	if (etag != NULL && strlen(etag) < sizeof self->etag && is_strong_etag(etag))
 		snprintf(self->etag, sizeof self->etag, "%s", etag);
 	write_etag(self);
 	return true;
@@ -239,7 +272,7 @@ cache_part_end(void *arg, struct failure *failure)
 	}
 	if (fsync(self->fd) != 0)
 		return cache_fail(self->cache, failure, "write parts of", self->key);
-	unlinkat(cache_parts(self->cache), self->etag_name, 0);
+	(void)cache_take_away(cache_parts(self->cache), self->etag_name);
 	self->adopted =
 	    cache_adopt(self->cache, cache_parts(self->cache), self->key, &digest, failure);
 	return self->adopted;

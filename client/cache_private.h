@@ -20,12 +20,18 @@ struct cache {
 /* "AB/HEX" */
 void cache_object_name(const char *hex, char name[CACHE_NAME_SIZE]);
 
+/* Takes away the file, link or empty folder NAME. False, with errno set, when it is still there. */
+bool cache_take_away(int folder, const char *name);
+
 /* Turns the lock into HOW, LOCK_SH or LOCK_EX, waiting for others when there is need. */
 bool cache_lock(struct cache *self, int how, struct failure *failure);
 
 /* Reads FD to its end, writes what is there to TO unless that is -1, and tells the digest. False
  * when it cannot be read, is longer than MAX, or (*WRITE_FAILED, with errno) cannot be written. */
 bool cache_digest(int fd, int to, uint64_t max, struct digest *digest, bool *write_failed);
+
+/* What the index says of SHA1; false when there is no entry. */
+bool cache_look_up(const struct cache *self, const char *sha1, char sha256[DIGEST_SHA256_SIZE]);
 
 /* Makes the index name the object ACTUAL by its SHA-1. An index that is missing only costs a
  * download some day: whatever fails is passed over. */
