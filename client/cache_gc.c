@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@ enum {
 	PART_SECONDS = 7 * 24 * 60 * 60, /* after which nobody comes back for it */
 	NAME_SIZE = 128,
 };
+
+#define ETAG ".etag" /* after the name of its part */
 
 /* A file that could go: an object, "AB/...", or a part. */
 struct candidate {
@@ -81,7 +84,7 @@ on_index(void *arg, const char *name, struct failure *failure)
 
 	(void)failure;
 	if (!cache_is_object_name(name, DIGEST_SHA1_SIZE - 1) || fstatat(folder, name, &st, 0) != 0)
-		unlinkat(folder, name, 0);
+		(void)cache_take_away(folder, name);
 	return true;
 }
 
@@ -91,27 +94,62 @@ is_no_dot(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
+/* True when NAME is the ETag of a part; PART is that part's name then. */
 static bool
-add_parts(struct collection *self, struct failure *failure)
+is_etag(const char *name, char part[NAME_MAX + 1])
+{
+	size_t len = strlen(name);
+
+	snprintf(part, NAME_MAX + 1, "%s", name);
+	if (len < sizeof ETAG - 1 || strcmp(name + len - (sizeof ETAG - 1), ETAG) != 0)
+		return false;
+	part[len - (sizeof ETAG - 1)] = '\0';
+	return true;
+}
+
+/* Adds the part NAME, or takes it away when it is old, or none. */
+static void
+add_part(struct collection *self, const char *name)
 {
 	int folder = cache_parts(self->cache);
-	struct dirent **entries = NULL;
-	int count = scandirat(folder, ".", &entries, is_no_dot, alphasort);
-	time_t now = time(NULL);
+	char part[NAME_MAX + 1];
 	struct stat st;
+
+	if (is_etag(name, part))
+		return; /* it goes with its part, and does not count */
+	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return;
+	if (!S_ISREG(st.st_mode) || time(NULL) - st.st_mtime > PART_SECONDS) {
+		(void)cache_take_away(folder, name);
+		return;
+	}
+	/* The last use of a part is when it grew. */
+	st.st_atim = st.st_mtim;
+	add(self, folder, name, &st);
+}
+
+static void
+sweep_etag(struct collection *self, const char *name)
+{
+	int folder = cache_parts(self->cache);
+	char part[NAME_MAX + 1];
+
+	if (is_etag(name, part) && faccessat(folder, part, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		(void)cache_take_away(folder, name);
+}
+
+/* Calls VISIT for all that stands in parts/. */
+static bool
+each_part(struct collection *self, void (*visit)(struct collection *self, const char *name),
+    struct failure *failure)
+{
+	struct dirent **entries = NULL;
+	int count = scandirat(cache_parts(self->cache), ".", &entries, is_no_dot, alphasort);
 
 	if (count < 0)
 		return cache_fail(self->cache, failure, "read", "parts");
 	for (int i = 0; i < count; i++) {
-		const char *name = entries[i]->d_name;
-		if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-			/* The last use of a part is when it grew. */
-			st.st_atim = st.st_mtim;
-			if (now - st.st_mtime > PART_SECONDS)
-				unlinkat(folder, name, 0);
-			else
-				add(self, folder, name, &st);
-		}
+		visit(self, entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
@@ -158,7 +196,8 @@ cache_gc(struct cache *self, uint64_t max, struct cache_gc_result *result, struc
 	if (!cache_lock(self, LOCK_EX, failure))
 		return false;
 	bool done = cache_walk(self, CACHE_SHA256, on_object, &all, failure) &&
-	            add_parts(&all, failure) && remove_down_to(&all, max, failure) &&
+	            each_part(&all, add_part, failure) && remove_down_to(&all, max, failure) &&
+	            each_part(&all, sweep_etag, failure) &&
 	            cache_walk(self, CACHE_SHA1, on_index, &all, failure);
 	free(all.candidates);
 	return cache_lock(self, LOCK_SH, failure) && done;
