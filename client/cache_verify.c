@@ -24,10 +24,17 @@ struct damaged {
 	bool repaired;
 };
 
+/* The SHA-1 of an object that is right: its index entry is, too. */
+struct entry {
+	char sha1[DIGEST_SHA1_SIZE];
+};
+
 struct check {
 	struct cache *cache;
 	struct damaged *damaged;
 	size_t count;
+	struct entry *entries;
+	size_t entry_count, entry_capacity;
 	struct cache_verify_result *result;
 };
 
@@ -42,6 +49,19 @@ add_damaged(struct check *self, const char *name)
 	struct damaged *new = &self->damaged[self->count++];
 	*new = (struct damaged){.repaired = false};
 	snprintf(new->sha256, sizeof new->sha256, "%s", name + 3);
+}
+
+static void
+add_entry(struct check *self, const struct digest *digest)
+{
+	if (self->entry_count == self->entry_capacity) {
+		self->entry_capacity = self->entry_capacity * 2 + 256;
+		self->entries =
+		    reallocarray(self->entries, self->entry_capacity, sizeof *self->entries);
+		if (self->entries == NULL)
+			abort();
+	}
+	snprintf(self->entries[self->entry_count++].sha1, DIGEST_SHA1_SIZE, "%s", digest->sha1);
 }
 
 /* Reads the object NAME; its time of last use stays what it was. */
@@ -62,8 +82,10 @@ is_right(struct check *self, const char *name)
 		(void)futimens(fd, times);
 		self->result->bytes += digest.size;
 		right = strcmp(digest.sha256, name + 3) == 0;
-		if (right)
+		if (right) {
 			cache_index(self->cache, &digest);
+			add_entry(self, &digest);
+		}
 	}
 	close(fd);
 	return right;
@@ -80,7 +102,7 @@ on_object(void *arg, const char *name, struct failure *failure)
 	if (is_right(self, name))
 		return true;
 	report_note("%s/sha256/%s is damaged: taken away", self->cache->folder, name);
-	if (unlinkat(self->cache->folders[CACHE_SHA256], name, 0) != 0 && errno != ENOENT)
+	if (!cache_take_away(self->cache->folders[CACHE_SHA256], name))
 		return cache_fail(self->cache, failure, "take away", name);
 	add_damaged(self, name);
 	return true;
@@ -141,25 +163,75 @@ repair_from(struct check *self, const char *folder)
 		if (asprintf(&name, "%s/%s", folder, file->path) < 0)
 			abort();
 		damaged->repaired = take_copy(self, name, &file->digest, &failure);
-		if (damaged->repaired)
+		if (damaged->repaired) {
+			add_entry(self, &file->digest);
 			report_note("%s/sha256/%.2s/%s is repaired from %s", self->cache->folder,
 			    damaged->sha256, damaged->sha256, name);
+		}
 		self->result->repaired += damaged->repaired;
 		free(name);
 	}
 	catalogue_free(catalogue);
 }
 
-static bool
-repair(struct check *self, const char *cache, struct failure *failure)
+static void
+repair(struct check *self, const char *cache)
 {
 	struct install_list list = {0};
-	bool done = install_list(cache, NULL, &list, failure);
 
-	for (size_t i = 0; i < list.count && done && self->result->repaired < self->count; i++)
+	install_list_readable(cache, &list);
+	for (size_t i = 0; i < list.count && self->result->repaired < self->count; i++)
 		repair_from(self, list.installs[i].folder);
 	install_list_fini(&list);
-	return done;
+}
+
+/* ---- the index ----------------------------------------------------------------------------- */
+
+static int
+compare_entry(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	return strcmp(x->sha1, y->sha1);
+}
+
+/* True when the object to which the entry SHA1 leads has that SHA-1: it came while others were
+ * read. */
+static bool
+leads_to_object(const struct check *self, const char *sha1)
+{
+	char sha256[DIGEST_SHA256_SIZE], name[CACHE_NAME_SIZE];
+	struct digest digest;
+	bool write_failed, right = false;
+
+	if (!cache_look_up(self->cache, sha1, sha256))
+		return false;
+	cache_object_name(sha256, name);
+	int fd = openat(self->cache->folders[CACHE_SHA256], name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	right = cache_digest(fd, -1, UINT64_MAX, &digest, &write_failed) &&
+	        strcmp(digest.sha1, sha1) == 0;
+	close(fd);
+	return right;
+}
+
+/* Entries of objects that were read are right by now; others lead nowhere, or astray. */
+static bool
+on_index(void *arg, const char *name, struct failure *failure)
+{
+	const struct check *self = arg;
+	struct entry entry = {.sha1 = ""};
+
+	(void)failure;
+	if (!cache_is_object_name(name, DIGEST_SHA1_SIZE - 1))
+		return true; /* cache_gc() knows what to do with it */
+	snprintf(entry.sha1, sizeof entry.sha1, "%s", name + 3);
+	bool right = self->entry_count > 0 && bsearch(&entry, self->entries, self->entry_count,
+	                                          sizeof entry, compare_entry) != NULL;
+	if (!right && !leads_to_object(self, entry.sha1))
+		(void)cache_take_away(self->cache->folders[CACHE_SHA1], name);
+	return true;
 }
 
 bool
@@ -169,9 +241,14 @@ cache_verify(struct cache *self, const char *folder, struct cache_verify_result 
 	struct check check = {.cache = self, .result = result};
 
 	*result = (struct cache_verify_result){0};
-	bool done = cache_walk(self, CACHE_SHA256, on_object, &check, failure) &&
-	            (check.count == 0 || repair(&check, folder, failure));
+	bool done = cache_walk(self, CACHE_SHA256, on_object, &check, failure);
+	if (done && check.count > 0)
+		repair(&check, folder);
+	if (check.entry_count > 0)
+		qsort(check.entries, check.entry_count, sizeof *check.entries, compare_entry);
+	done = done && cache_walk(self, CACHE_SHA1, on_index, &check, failure);
 	result->removed = check.count - result->repaired;
 	free(check.damaged);
+	free(check.entries);
 	return done;
 }

@@ -25,6 +25,7 @@ struct collection {
 	char *under;        /* without links; NULL: everywhere */
 	struct install_list *list;
 	struct failure *failure;
+	bool lenient; /* what cannot be read does not end it */
 };
 
 static bool
@@ -169,7 +170,8 @@ add_records(const struct collection *self, DIR *records)
 
 	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
 	while (done && (errno = 0, entry = readdir(records)) != NULL)
-		done = !is_record(entry->d_name) || add_record(self, entry->d_name);
+		done =
+		    !is_record(entry->d_name) || add_record(self, entry->d_name) || self->lenient;
 	return done && (errno == 0 || fail(self->failure, "read", self->folder));
 }
 
@@ -180,12 +182,12 @@ compare(const void *a, const void *b)
 	return strcmp(x->folder, y->folder);
 }
 
-bool
-install_list(
-    const char *cache, const char *under, struct install_list *list, struct failure *failure)
+static bool
+collect(const char *cache, const char *under, bool lenient, struct install_list *list,
+    struct failure *failure)
 {
 	char *folder = join(cache, "installed");
-	struct collection self = {folder, NULL, list, failure};
+	struct collection self = {folder, NULL, list, failure, lenient};
 	bool done = under == NULL || (self.under = realpath(under, NULL)) != NULL ||
 	            fail(failure, "find", under);
 	DIR *records = done ? opendir(folder) : NULL;
@@ -201,6 +203,21 @@ install_list(
 	free(self.under);
 	free(folder);
 	return done;
+}
+
+bool
+install_list(
+    const char *cache, const char *under, struct install_list *list, struct failure *failure)
+{
+	return collect(cache, under, false, list, failure);
+}
+
+void
+install_list_readable(const char *cache, struct install_list *list)
+{
+	struct failure passed_over;
+
+	(void)collect(cache, NULL, true, list, &passed_over);
 }
 
 void

@@ -31,6 +31,9 @@ struct install_list {
  * read is a failure, so that nothing is left out. */
 bool install_list(
     const char *cache, const char *under, struct install_list *list, struct failure *failure);
+
+/* The same for those who only look for what is useful: whatever cannot be read is passed over. */
+void install_list_readable(const char *cache, struct install_list *list);
 void install_list_fini(struct install_list *list);
 
 #endif
