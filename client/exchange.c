@@ -75,6 +75,8 @@ begin(struct exchange *self)
 static bool
 take(struct exchange *self, const char *bytes, size_t len)
 {
+	if (self->order->rate != NULL)
+		rate_charge(self->order->rate, len);
 	if (!self->begun && !begin(self))
 		return false;
 	struct buffer *body = self->success ? self->order->body : &self->problem;
@@ -88,10 +90,24 @@ take(struct exchange *self, const char *bytes, size_t len)
 }
 
 static size_t
-on_body(char *bytes, size_t one, size_t len, void *self)
+on_body(char *bytes, size_t one, size_t len, void *arg)
 {
+	struct exchange *self = arg;
+
 	(void)one; /* libcurl's size of an item is always 1 */
+	if (self->failure.kind != FAILURE_NONE)
+		return 0; /* a failure of bytes that had been paused does not end the transfer */
+	self->paused = self->order->rate != NULL && rate_wait(self->order->rate) > 0;
+	if (self->paused)
+		return CURL_WRITEFUNC_PAUSE;
 	return take(self, bytes, len) ? len : 0;
+}
+
+void
+exchange_go_on(struct exchange *self)
+{
+	self->paused = false;
+	(void)curl_easy_pause(self->handle, CURLPAUSE_CONT); /* failures: see on_body() */
 }
 
 /* Asks for what is missing only, when there is a part already. */

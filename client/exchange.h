@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 
 #include "https.h"
+#include "rate.h"
 #include "trust.h"
 
 /* What is asked for. */
@@ -17,6 +18,7 @@ struct exchange_order {
 	struct buffer *body;               /* where the answer goes, or */
 	const struct https_sink *sink;     /* where it goes */
 	const struct https_upload *upload; /* what is put; NULL for a GET */
+	struct rate *rate;                 /* that what comes is charged to; may be NULL */
 };
 
 struct exchange {
@@ -27,6 +29,7 @@ struct exchange {
 	uint64_t offset;           /* of the first byte asked for */
 	bool begun;                /* something of the content has come */
 	bool success;              /* the status is one */
+	bool paused;               /* the rate allows no more just now */
 	struct buffer problem;     /* the body of an answer that is none */
 	struct failure failure;    /* what the answer's own bytes were refused for */
 	struct curl_slist *fields; /* of the request */
@@ -37,6 +40,9 @@ struct exchange {
  * before is forgotten. SELF must not move until exchange_end(). */
 void exchange_begin(struct exchange *self, const struct exchange_order *order, struct trust *trust,
     CURL *handle, const char *server);
+
+/* Goes on with one that is paused, as far as the rate allows. */
+void exchange_go_on(struct exchange *self);
 
 /* The transfer ended with CODE. True when the answer was whole, right, and is where it should go;
  * otherwise FAILURE is filled and a body is empty. Frees what SELF holds. */

@@ -11,12 +11,14 @@
 #include <time.h>
 
 #include "exchange.h"
+#include "rate.h"
 #include "report.h"
 #include "retry.h"
 
 enum {
 	TURN_MS = 200, /* the longest wait between two looks at everything */
 	TOO_MANY_REQUESTS = 429,
+	SMALLEST_READ = 1024, /* the smallest buffer that libcurl takes */
 };
 
 enum slot_state { SLOT_FREE, SLOT_RUNS, SLOT_WAITS };
@@ -39,6 +41,8 @@ struct https {
 	struct slot slots[CONFIG_MAX_CONNECTIONS];
 	size_t server;        /* the one that answered last */
 	unsigned connections; /* how many it takes from us: fewer than configured after a 429 */
+	struct rate rate;     /* of all downloads together */
+	size_t first;         /* slot to go on when the rate allows it */
 };
 
 /* What is to be done by one run. */
@@ -59,7 +63,8 @@ https_new(const struct config *config, struct failure *failure)
 	*self = (struct https){.config = config,
 	    .trust = trust,
 	    .multi = curl_multi_init(),
-	    .connections = config->connections};
+	    .connections = config->connections,
+	    .rate = {.limit = config->rate}};
 	if (self->multi == NULL)
 		abort();
 	curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)config->connections);
@@ -105,17 +110,15 @@ count_slots(const struct https *self, enum slot_state state)
 	return count;
 }
 
-/* Those that run share the rate. */
-static void
-share_rate(struct https *self)
+/* Bytes to read at once, a tenth of a second's, so that they come evenly. */
+static long
+read_size(const struct rate *rate)
 {
-	uint64_t running = count_slots(self, SLOT_RUNS);
+	uint64_t size = rate->limit / 10;
 
-	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS && self->config->rate > 0; i++) {
-		if (self->slots[i].state == SLOT_RUNS)
-			curl_easy_setopt(self->slots[i].handle, CURLOPT_MAX_RECV_SPEED_LARGE,
-			    (curl_off_t)(self->config->rate / running + 1));
-	}
+	if (size > CURL_MAX_WRITE_SIZE)
+		return CURL_MAX_WRITE_SIZE;
+	return size > SMALLEST_READ ? (long)size : SMALLEST_READ;
 }
 
 static void
@@ -126,7 +129,8 @@ slot_start(struct https *self, struct slot *slot)
 	exchange_begin(&slot->exchange, &slot->order, self->trust, slot->handle,
 	    self->config->servers[slot->server]);
 	curl_easy_setopt(slot->handle, CURLOPT_PRIVATE, slot);
-	share_rate(self);
+	if (self->rate.limit > 0)
+		curl_easy_setopt(slot->handle, CURLOPT_BUFFERSIZE, read_size(&self->rate));
 	if (curl_multi_add_handle(self->multi, slot->handle) != CURLM_OK)
 		abort();
 }
@@ -169,7 +173,6 @@ slot_end(struct https *self, struct slot *slot, CURLcode code, struct failure *f
 
 	curl_multi_remove_handle(self->multi, slot->handle);
 	slot->state = SLOT_WAITS;
-	share_rate(self);
 	if (done) {
 		self->server = slot->server;
 		slot_free(self, slot);
@@ -204,7 +207,8 @@ take_order(struct run *run, struct slot *slot, struct failure *failure)
 	if (next == HTTPS_NEXT)
 		slot->order = (struct exchange_order){.path = slot->download.path,
 		    .size = slot->download.size,
-		    .sink = &slot->download.sink};
+		    .sink = &slot->download.sink,
+		    .rate = &run->https->rate};
 	run->more = next != HTTPS_NONE;
 	return next;
 }
@@ -269,9 +273,31 @@ reap(struct https *self, size_t *count, struct failure *failure)
 	return true;
 }
 
+static bool
+is_paused(const struct slot *slot)
+{
+	return slot->state == SLOT_RUNS && slot->exchange.paused;
+}
+
+/* Lets those go on that the rate had stopped, each in its turn. */
+static void
+go_on(struct https *self)
+{
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
+		struct slot *slot = &self->slots[(self->first + i) % CONFIG_MAX_CONNECTIONS];
+		if (!is_paused(slot))
+			continue;
+		if (rate_wait(&self->rate) > 0)
+			return;
+		self->first = (self->first + i + 1) % CONFIG_MAX_CONNECTIONS;
+		exchange_go_on(&slot->exchange);
+		return;
+	}
+}
+
 /* Milliseconds until a slot that waits is due, or until all is to be looked at again. */
 static int
-wait_ms(const struct https *self)
+wait_ms(struct https *self)
 {
 	int64_t now = now_ms(), wait = TURN_MS;
 
@@ -279,6 +305,10 @@ wait_ms(const struct https *self)
 		const struct slot *slot = &self->slots[i];
 		if (slot->state == SLOT_WAITS && slot->due - now < wait)
 			wait = slot->due > now ? slot->due - now : 0;
+	}
+	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS; i++) {
+		if (is_paused(&self->slots[i]) && rate_wait(&self->rate) < wait)
+			wait = rate_wait(&self->rate);
 	}
 	return (int)wait;
 }
@@ -297,6 +327,7 @@ turn(struct run *run, struct failure *failure)
 		return TURN_FAILED;
 	if (count_slots(self, SLOT_FREE) == CONFIG_MAX_CONNECTIONS && !run->more)
 		return TURN_DONE;
+	go_on(self);
 	if (curl_multi_perform(self->multi, &running) != CURLM_OK)
 		abort();
 	if (!reap(self, &ended, failure))
