@@ -12,7 +12,10 @@
 #include "answer.h"
 #include "report.h"
 
-enum { PROBLEM_MAX = 64 * 1024 }; /* of an answer that is no success, this much is read */
+enum {
+	PROBLEM_MAX = 64 * 1024, /* of an answer that is no success, this much is read */
+	HEAD_MAX = 256 * 1024,   /* of all fields of an answer, before and after its content */
+};
 
 /* A value of the answer's header; NULL when it is not there exactly once. */
 static const char *
@@ -103,6 +106,22 @@ on_body(char *bytes, size_t one, size_t len, void *arg)
 	return take(self, bytes, len) ? len : 0;
 }
 
+/* libcurl has a limit of its own for the fields before the content, and none for those after it. */
+static size_t
+on_field(const char *bytes, size_t one, size_t len, void *arg)
+{
+	struct exchange *self = arg;
+
+	(void)bytes;
+	(void)one; /* libcurl's size of an item is always 1 */
+	self->head += len;
+	if (self->head <= HEAD_MAX)
+		return len;
+	failure_set(&self->failure, FAILURE_ANSWER,
+	    "the server sends more fields than it may for %s", self->order->path);
+	return 0;
+}
+
 void
 exchange_go_on(struct exchange *self)
 {
@@ -179,6 +198,8 @@ exchange_begin(struct exchange *self, const struct exchange_order *order, struct
 	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, self->text);
 	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(handle, CURLOPT_WRITEDATA, self);
+	curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_field);
+	curl_easy_setopt(handle, CURLOPT_HEADERDATA, self);
 	self->fields = order->upload != NULL ? set_upload(self) : set_range(self);
 	set_url(self);
 }

@@ -26,6 +26,7 @@ struct exchange {
 	struct trust *trust;
 	CURL *handle; /* the owner's */
 	const char *server;
+	size_t head;               /* bytes of fields that have come */
 	uint64_t offset;           /* of the first byte asked for */
 	bool begun;                /* something of the content has come */
 	bool success;              /* the status is one */
