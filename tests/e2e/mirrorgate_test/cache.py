@@ -38,7 +38,9 @@ class Cache:
             pathlib.Path(f"{self.part(content)}.etag").write_text(tag)
 
     def _below(self, name):
-        return sorted(path for path in self.folder.glob(f"{name}/*/*"))
+        """All that stands two levels below NAME, but for what a kill left beside an index entry."""
+        found = sorted(self.folder.glob(f"{name}/*/*"))
+        return [path for path in found if not re.fullmatch(r"[0-9a-f]{40}\.\d+", path.name)]
 
     def contents(self):
         """The contents of all objects, each of which must be what its name says; sorted."""
