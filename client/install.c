@@ -59,7 +59,7 @@ sha256_of(const char *bytes, size_t len, char sha256[DIGEST_SHA256_SIZE])
 static bool
 make_folder(const char *name, struct failure *failure)
 {
-	return mkdir(name, 0755) == 0 || errno == EEXIST || fail(failure, "make", name);
+	return mkdir(name, 0777) == 0 || errno == EEXIST || fail(failure, "make", name);
 }
 
 bool

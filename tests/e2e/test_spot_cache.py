@@ -1,9 +1,11 @@
 """The cache: content-addressed, shared, and believed in nothing."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
+import time
 
 import pytest
 from mirrorgate_test import common, store
@@ -262,3 +264,47 @@ def test_a_file_in_the_place_of_a_folder_of_the_cache_is_a_failure_that_names_it
     text = shop.fails(1, "fetch", "step-core", "--to", shop.folder / "again")
     assert "sha256" in text
     assert not (shop.folder / "again/catalogue.json").exists()
+
+
+def test_two_users_of_a_group_share_a_cache(shop, lab, release):
+    """As spot.yaml(5) advises: the setgid bit, and a umask of 002. Neither is root."""
+    group = 54_320
+    cache = shop.folder / "shared"
+    cache.mkdir()
+    os.chown(cache, 0, group)
+    cache.chmod(0o2775)
+
+    def user(number):
+        spot = lab.spot(shop.gate, release=str(release), cache=str(cache), tries=1)
+        for key in ("certificate", "key", "ca", "release"):
+            text = spot.file.read_text()
+            path = re.search(rf"^{key}: \"?([^\"\n]+)\"?$", text, re.MULTILINE)[1]
+            shutil.copy(path, spot.folder / key)
+            spot.write(text.replace(path, key))
+        for path in (spot.folder, *spot.folder.iterdir()):
+            os.chown(path, number, group)
+
+        def run(*arguments):
+            start = shop.store.mark()
+            done = subprocess.run(
+                [PROGRAM, "-c", spot.file, *arguments], capture_output=True, text=True, user=number,
+                group=group, extra_groups=[], umask=0o002, timeout=60 * common.PATIENCE, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            return shop.gets(start)
+
+        return spot.folder, run
+
+    mine, me = user(54_321)
+    yours, you = user(54_322)
+    assert me("fetch", "step-core", "--to", mine / "here") == sorted(FILES)
+    for content in FILES.values():
+        Cache(cache).age(content, 3)
+    assert you("fetch", "step-core", "--to", yours / "here") == []
+    assert tree(yours / "here") == FILES
+    today = time.time() - 86_400
+    assert all(Cache(cache).object(it).stat().st_atime > today for it in FILES.values())
+    Cache(cache).object(CORE).write_bytes(b"X" + CORE[1:])
+    assert you("fetch", "step-core", "--to", yours / "again") == ["core.zip"]
+    you("cache", "gc", "--max", "0")
+    me("cache", "verify")
