@@ -259,14 +259,15 @@ open_wanted(struct cache *self, const struct digest *wanted, char name[CACHE_NAM
 		return CACHE_DONE;
 	if (errno == ENOENT)
 		return CACHE_ABSENT;
-	if (errno == ELOOP)
+	if (errno == ELOOP || errno == ENXIO || errno == ENOTDIR) /* a link, a socket, a file */
 		return drop(self, name, wanted);
 	cache_fail(self, failure, "open", name);
 	return CACHE_FAILED;
 }
 
-enum cache_result
-cache_copy(struct cache *self, const struct digest *wanted, int to, struct failure *failure)
+/* Reads the object that WANTED names to its end, and writes it to TO unless that is -1. */
+static enum cache_result
+read_wanted(struct cache *self, const struct digest *wanted, int to, struct failure *failure)
 {
 	char name[CACHE_NAME_SIZE];
 	int fd;
@@ -277,6 +278,18 @@ cache_copy(struct cache *self, const struct digest *wanted, int to, struct failu
 	result = verify(self, name, fd, wanted, to, failure);
 	close(fd);
 	return result;
+}
+
+enum cache_result
+cache_copy(struct cache *self, const struct digest *wanted, int to, struct failure *failure)
+{
+	return read_wanted(self, wanted, to, failure);
+}
+
+enum cache_result
+cache_check(struct cache *self, const struct digest *wanted, struct failure *failure)
+{
+	return read_wanted(self, wanted, -1, failure);
 }
 
 enum cache_result

@@ -35,6 +35,10 @@ enum cache_result {
 enum cache_result cache_copy(
     struct cache *self, const struct digest *wanted, int to, struct failure *failure);
 
+/* DONE when the object that WANTED names is right: it was read to its end. */
+enum cache_result cache_check(
+    struct cache *self, const struct digest *wanted, struct failure *failure);
+
 /* Gives the object one more name, LINK in FOLDER, on the same file system (a hard link): what is
  * linked is the file that was just read and found right. A LINK that is there already fails. */
 enum cache_result cache_link(struct cache *self, const struct digest *wanted, int folder,

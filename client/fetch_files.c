@@ -62,17 +62,28 @@ load(struct fetching *self, struct failure *failure)
 	return done;
 }
 
-/* Brings what neither folder nor cache has. */
+/* Brings what neither folder nor cache has. What the cache has is read here already, or damage
+ * would be noticed when the folder has been changed. */
 static bool
 bring(struct fetching *self, struct failure *failure)
 {
 	const struct catalogue *catalogue = self->catalogue;
 
 	for (size_t i = 0; i < catalogue->file_count; i++) {
-		self->there[i] = fetch_file_is_there(self->order->root, &catalogue->files[i]);
+		const struct catalogue_file *file = &catalogue->files[i];
+		self->there[i] = fetch_file_is_there(self->order->root, file);
 		self->result->kept += self->there[i];
-		if (!self->there[i] && !cache_has(self->order->cache, &catalogue->files[i].digest))
-			want(self, &catalogue->files[i]);
+		if (self->there[i])
+			continue;
+		switch (cache_check(self->order->cache, &file->digest, failure)) {
+		case CACHE_DONE:
+			break;
+		case CACHE_ABSENT:
+			want(self, file);
+			break;
+		case CACHE_FAILED:
+			return false;
+		}
 	}
 	return load(self, failure);
 }

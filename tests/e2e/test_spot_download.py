@@ -231,6 +231,22 @@ def test_one_that_fails_takes_nothing_from_those_that_came(serve, act, code, con
     assert "0010.bin" in asked and asked <= {it for it in files if files[it] not in came}
 
 
+def test_a_damaged_object_and_no_server_leave_the_old_version_whole(serve, release):
+    """Nothing in a folder changes before all files are there, and right."""
+    origin = serve({"core.zip": CORE, "old.bin": b"old"})
+    fetch(origin)
+    new = {"core.zip": CORE[::-1], "new.bin": b"new"}
+    publish(origin.root, release, "1.1", new)
+    other = origin.spot.folder / "other"
+    assert origin.spot.run("fetch", "step-core", "--to", other).returncode == 0
+    origin.cache.object(new["core.zip"]).write_bytes(CORE)
+    origin.acts = {"core.zip": [cut(5)]}
+    done = origin.spot.run("fetch", "step-core", "--to", origin.spot.folder / "here")
+    assert done.returncode == 4, done.stderr
+    assert tree(origin.spot.folder / "here") == origin.files
+    assert tree(other) == new
+
+
 # --- resumed by the next run
 
 
