@@ -8,9 +8,8 @@
 #include "../policy/policy_value.h"
 #include "catalogue_load.h"
 #include "catalogue_make.h"
-#include "file.h"
 #include "report.h"
-#include "signature.h"
+#include "signed.h"
 
 static char *
 name_in(const char *folder, const char *name)
@@ -35,38 +34,14 @@ check_order(const struct catalogue_order *order, struct failure *failure)
 	return true;
 }
 
-/* The key's file name. The caller frees it. */
-static char *
-key_of(const struct catalogue_order *order)
-{
-	size_t len = strlen(order->certificate);
-	char *key = NULL;
-
-	if (order->key != NULL)
-		return buffer_strdup(order->key);
-	if (len > 4 && strcmp(order->certificate + len - 4, ".crt") == 0)
-		len -= 4;
-	if (asprintf(&key, "%.*s.key", (int)len, order->certificate) < 0)
-		abort();
-	return key;
-}
-
-/* Signs before it writes: a key that cannot be used leaves all as it was. */
 static bool
-sign_and_write(
+write_signed(
     const struct catalogue_order *order, const struct buffer *text, struct failure *failure)
 {
-	char *catalogue = name_in(order->folder, CATALOGUE_NAME);
-	char *name = name_in(order->folder, CATALOGUE_SIGNATURE_NAME);
-	char *key = key_of(order);
-	struct buffer signature = {0};
+	char *name = name_in(order->folder, CATALOGUE_NAME);
+	bool done = signed_write(name, text, order->certificate, order->key, failure);
 
-	bool done = signature_make(text, order->certificate, key, &signature, failure) &&
-	            file_write(catalogue, text, failure) && file_write(name, &signature, failure);
-	buffer_fini(&signature);
-	free(key);
 	free(name);
-	free(catalogue);
 	return done;
 }
 
@@ -87,7 +62,7 @@ catalogue_command_make(const struct catalogue_order *order, struct failure *fail
 	bool done = catalogue_load_is_current(catalogue, failure) &&
 	            (buffer_size(&text) <= CATALOGUE_MAX_BYTES ||
 	                failure_set(failure, FAILURE_LOCAL, "the catalogue would be too large")) &&
-	            sign_and_write(order, &text, failure);
+	            write_signed(order, &text, failure);
 	if (done)
 		report_detail(
 		    "%s %s: %zu files", order->product, order->version, catalogue->file_count);
@@ -101,17 +76,12 @@ static struct catalogue *
 read_signed(const char *folder, const char *signer, struct failure *failure)
 {
 	char *name = name_in(folder, CATALOGUE_NAME);
-	char *signature_name = name_in(folder, CATALOGUE_SIGNATURE_NAME);
-	struct buffer text = {0}, signature = {0};
+	struct signed_text pair = {0};
 	struct catalogue *catalogue = NULL;
 
-	if (file_read(name, CATALOGUE_MAX_BYTES, &text, failure) &&
-	    file_read(signature_name, CATALOGUE_SIGNATURE_MAX_BYTES, &signature, failure) &&
-	    signature_verify(&text, &signature, signer, name, failure))
-		catalogue = catalogue_load_text(&text, name, failure);
-	buffer_fini(&signature);
-	buffer_fini(&text);
-	free(signature_name);
+	if (signed_load(&pair, name, CATALOGUE_MAX_BYTES, signer, failure))
+		catalogue = catalogue_load_text(&pair.text, name, failure);
+	signed_fini(&pair);
 	free(name);
 	return catalogue;
 }

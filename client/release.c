@@ -1,9 +1,4 @@
-/*
- * Getting a signed catalogue.
- *
- * The hard part is that catalogue and signature are two files, which a server may be replacing just
- * now: a pair that does not fit is asked for once more before it is refused.
- */
+/* Getting a signed catalogue. What is hard about the pair of files is in signed.c. */
 #include "release.h"
 
 #include <stdio.h>
@@ -12,7 +7,7 @@
 
 #include "catalogue_load.h"
 #include "report.h"
-#include "signature.h"
+#include "signed.h"
 
 const char *
 release_base(const struct licence *licence, const char *product, struct failure *failure)
@@ -28,18 +23,6 @@ release_base(const struct licence *licence, const char *product, struct failure 
 	}
 	failure_set(failure, FAILURE_REFUSED, "there is no licence for %s now", product);
 	return NULL;
-}
-
-static bool
-get_pair(struct release *self, const struct release_order *order, const char *name,
-    const char *signature_name, struct https *https, struct failure *failure)
-{
-	buffer_fini(&self->text);
-	buffer_fini(&self->signature);
-	return https_get(https, name, CATALOGUE_MAX_BYTES, &self->text, failure) &&
-	       https_get(https, signature_name, CATALOGUE_SIGNATURE_MAX_BYTES, &self->signature,
-	           failure) &&
-	       signature_verify(&self->text, &self->signature, order->signer, name, failure);
 }
 
 /* What SHA-1 alone vouches for can be forged by who can make it collide: only on demand. */
@@ -83,21 +66,19 @@ release_get(struct release *self, const struct release_order *order, const char 
     struct https *https, struct failure *failure)
 {
 	bool newest = order->version == NULL;
-	char *name = NULL, *signature_name = NULL;
+	struct signed_text pair = {0};
+	char *name = NULL;
 
 	if (asprintf(&name, "%s%s%s" CATALOGUE_NAME, base, newest ? "" : order->version,
-	        newest ? "" : "/") < 0 ||
-	    asprintf(&signature_name, "%s%s%s" CATALOGUE_SIGNATURE_NAME, base,
-	        newest ? "" : order->version, newest ? "" : "/") < 0)
+	        newest ? "" : "/") < 0)
 		abort();
-	bool done = get_pair(self, order, name, signature_name, https, failure) ||
-	            (failure->kind == FAILURE_CATALOGUE &&
-	                get_pair(self, order, name, signature_name, https, failure));
+	bool done = signed_get(&pair, name, CATALOGUE_MAX_BYTES, order->signer, https, failure);
+	self->text = pair.text;
+	self->signature = pair.signature;
 	if (done)
 		self->catalogue = catalogue_load_text(&self->text, name, failure);
 	done = self->catalogue != NULL && is_asked_for(self->catalogue, order, name, failure) &&
 	       has_digests(self->catalogue, order, name, failure);
-	free(signature_name);
 	free(name);
 	return done;
 }
