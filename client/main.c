@@ -17,6 +17,7 @@
 #include "failure.h"
 #include "fetch.h"
 #include "https.h"
+#include "index_command.h"
 #include "licence.h"
 #include "report.h"
 #include "snapshot_command.h"
@@ -52,6 +53,8 @@ print_usage(FILE *out)
 	      "       spot catalogue make DIR --product ID --version N --expires DATE\n"
 	      "               --sign CERT [--key KEY]\n"
 	      "       spot catalogue check DIR --signer CERT\n"
+	      "       spot catalogue index DIR --product ID --expires DATE --sign CERT\n"
+	      "               [--key KEY]\n"
 	      "       spot -V | -h\n"
 	      "FILE is " DEFAULT_CONFIG " unless it is named.\n",
 	    out);
@@ -290,6 +293,18 @@ run_catalogue_check(const struct options *options, struct failure *failure)
 	return catalogue_command_check(options->argument, options->signer, failure);
 }
 
+static bool
+run_catalogue_index(const struct options *options, struct failure *failure)
+{
+	const struct index_order order = {
+	    options->argument, options->product, options->expires, options->sign, options->key};
+
+	if (order.product == NULL || order.expires == NULL || order.certificate == NULL)
+		return failure_set(failure, FAILURE_USAGE,
+		    "catalogue index needs --product, --expires and --sign");
+	return index_command_make(&order, failure);
+}
+
 /* A command is one word or two; then come MIN to MAX arguments. */
 struct command {
 	const char *word, *second;
@@ -306,6 +321,7 @@ static const struct command commands[] = {
     {"snapshot", NULL, 0, 1, run_snapshot},
     {"catalogue", "make", 1, 1, run_catalogue_make},
     {"catalogue", "check", 1, 1, run_catalogue_check},
+    {"catalogue", "index", 1, 1, run_catalogue_index},
 };
 
 /* The command that the COUNT words begin with; NULL when there is none. */
