@@ -1,6 +1,7 @@
 /* From what is wrong with a catalogue to a failure: nothing here is hard. */
 #include "catalogue_load.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "file.h"
@@ -35,4 +36,32 @@ catalogue_load_is_current(const struct catalogue *self, struct failure *failure)
 	       failure_set(failure, FAILURE_CATALOGUE,
 	           "the catalogue of %s %s has expired: it was valid until %s", self->product,
 	           self->version, self->expires);
+}
+
+static bool
+is_same_digest(const struct digest *a, const struct digest *b)
+{
+	return a->size == b->size && strcmp(a->sha256, b->sha256) == 0 &&
+	       strcmp(a->sha1, b->sha1) == 0;
+}
+
+bool
+catalogue_load_may_follow(
+    const struct catalogue *old, const struct catalogue *new, struct failure *failure)
+{
+	int order = catalogue_compare_versions(new->version, old->version);
+
+	if (order < 0)
+		return failure_set(failure, FAILURE_CATALOGUE,
+		    "the server offers version %s of %s, and %s is here already", new->version,
+		    new->product, old->version);
+	if (order > 0)
+		return true;
+	bool same = old->file_count == new->file_count &&strcmp(new->expires, old->expires) >= 0;
+	for (size_t i = 0; i < new->file_count &&same; i++)
+		same = strcmp(old->files[i].path, new->files[i].path) == 0 &&
+		       is_same_digest(&old->files[i].digest, &new->files[i].digest);
+	return same || failure_set(failure, FAILURE_CATALOGUE,
+	                   "the server offers another catalogue of version %s than the one here",
+	                   new->version);
 }

@@ -31,35 +31,6 @@ join(const char *a, const char *b)
 	return text;
 }
 
-static bool
-is_same_digest(const struct digest *a, const struct digest *b)
-{
-	return a->size == b->size && strcmp(a->sha256, b->sha256) == 0 &&
-	       strcmp(a->sha1, b->sha1) == 0;
-}
-
-/* True when NEW may follow OLD: never an older version, and of the same one only with the same
- * files and no shorter life. Both are sorted. */
-static bool
-may_follow(const struct catalogue *old, const struct catalogue *new, struct failure *failure)
-{
-	int order = catalogue_compare_versions(new->version, old->version);
-
-	if (order < 0)
-		return failure_set(failure, FAILURE_CATALOGUE,
-		    "the server offers version %s of %s, and %s is here already", new->version,
-		    new->product, old->version);
-	if (order > 0)
-		return true;
-	bool same = old->file_count == new->file_count &&strcmp(new->expires, old->expires) >= 0;
-	for (size_t i = 0; i < new->file_count &&same; i++)
-		same = strcmp(old->files[i].path, new->files[i].path) == 0 &&
-		       is_same_digest(&old->files[i].digest, &new->files[i].digest);
-	return same || failure_set(failure, FAILURE_CATALOGUE,
-	                   "the server offers another catalogue of version %s than the one here",
-	                   new->version);
-}
-
 /* Reads the catalogue in the folder into *OLD, if there is one, and makes sure that NEW may follow.
  * The signature of the old one was checked when it was put there; whoever can write to the folder
  * needs no rollback. */
@@ -76,7 +47,8 @@ is_no_rollback(const struct fetch_order *order, const struct catalogue *new, str
 		done = strcmp((*old)->product, order->product) == 0 ||
 		       failure_set(failure, FAILURE_LOCAL, "%s holds %s, not %s", order->folder,
 		           (*old)->product, order->product);
-		done = done && (order->version != NULL || may_follow(*old, new, failure));
+		done = done &&
+		       (order->version != NULL || catalogue_load_may_follow(*old, new, failure));
 	}
 	free(name);
 	return done;
