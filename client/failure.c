@@ -23,6 +23,13 @@ failure_set(struct failure *self, enum failure_kind kind, const char *format, ..
 	return false;
 }
 
+bool
+failure_ends_all(const struct failure *self)
+{
+	return self->kind == FAILURE_UNREACHABLE || self->kind == FAILURE_UNTRUSTED ||
+	       self->kind == FAILURE_CERTIFICATE || self->kind == FAILURE_CONFIGURATION;
+}
+
 const char *
 failure_word(enum failure_kind kind)
 {

@@ -35,6 +35,7 @@ enum { FAILURE_TEXT_MAX = 1024 };
 
 struct failure {
 	enum failure_kind kind;
+	bool told;        /* to standard output already, among a command's own results */
 	bool passes;      /* the same request may succeed later: it is worth another try */
 	long retry_after; /* seconds the server asked us to wait; 0 when it did not say */
 	long status;      /* of an answer that is no success; 0 when there was none */
@@ -45,6 +46,9 @@ struct failure {
  * that are not printable ASCII become '?': some of the text may be a server's. */
 bool failure_set(struct failure *self, enum failure_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* True when the next thing asked for would fail in the same way. */
+bool failure_ends_all(const struct failure *self);
 
 const char *failure_word(enum failure_kind kind);
 

@@ -100,6 +100,14 @@ report_clear_status(void)
 }
 
 void
+report_failure_members(const struct failure *failure, struct buffer *out)
+{
+	json_writer_member(out, "failure", failure_word(failure->kind));
+	json_writer_number(out, "exit_code", (unsigned long long)failure->kind);
+	json_writer_member(out, "detail", failure->text);
+}
+
+void
 report_failure(const struct failure *failure, bool json)
 {
 	struct buffer out = {0};
@@ -110,9 +118,7 @@ report_failure(const struct failure *failure, bool json)
 		return;
 	}
 	buffer_append(&out, "{", 1);
-	json_writer_member(&out, "failure", failure_word(failure->kind));
-	json_writer_number(&out, "exit_code", (unsigned long long)failure->kind);
-	json_writer_member(&out, "detail", failure->text);
+	report_failure_members(failure, &out);
 	buffer_append(&out, "}\n", 2);
 	fwrite(buffer_bytes(&out), 1, buffer_size(&out), stdout);
 	buffer_fini(&out);

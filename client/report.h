@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "../policy/buffer.h"
 #include "failure.h"
 
 enum report_level { REPORT_QUIET, REPORT_NORMAL, REPORT_VERBOSE };
@@ -28,5 +29,8 @@ void report_clear_status(void);
 
 /* The sentence of FAILURE; as one JSON object on standard output instead when JSON is true. */
 void report_failure(const struct failure *failure, bool json);
+
+/* The members of that object, for one that says more. */
+void report_failure_members(const struct failure *failure, struct buffer *out);
 
 #endif

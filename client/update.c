@@ -11,13 +11,6 @@
 #include "report.h"
 
 static bool
-ends_all(const struct failure *failure)
-{
-	return failure->kind == FAILURE_UNREACHABLE || failure->kind == FAILURE_UNTRUSTED ||
-	       failure->kind == FAILURE_CERTIFICATE || failure->kind == FAILURE_CONFIGURATION;
-}
-
-static bool
 update_one(const struct fetch_order *order, struct https *https, struct buffer *out,
     struct failure *failure)
 {
@@ -44,7 +37,8 @@ update_all(const struct config *config, const char *product, struct https *https
 	size_t tried = 0, failed = 0;
 	struct failure last = {0};
 
-	for (size_t i = 0; i < list.count && done && !(failed > 0 && ends_all(&last)); i++) {
+	for (size_t i = 0; i < list.count && done && !(failed > 0 && failure_ends_all(&last));
+	     i++) {
 		const struct install *it = &list.installs[i];
 		const struct fetch_order order = {it->product, NULL, it->folder, config};
 
