@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "https.h"
 #include "index_command.h"
 #include "licence.h"
+#include "mirror.h"
 #include "report.h"
 #include "snapshot_command.h"
 #include "update.h"
@@ -36,6 +38,10 @@ struct options {
 	bool dry_run, send, pending;
 	const char *product, *version, *expires, *sign, *key, *signer;
 	const char *rate, *max;
+	char *const *products; /* of a mirror: what stands behind its first argument */
+	size_t product_count;
+	const char *grace;
+	bool verify;
 };
 
 static void
@@ -50,6 +56,8 @@ print_usage(FILE *out)
 	      "       spot [-c FILE] [-q | -v] [--json] snapshot SYSTEM [--from FILE |\n"
 	      "               --under DIR] [--dry-run]\n"
 	      "       spot [-c FILE] [-q | -v] [--json] snapshot --send | --pending\n"
+	      "       spot [-c FILE] [-q | -v] [--json] mirror DIR [PRODUCT...] [--verify]\n"
+	      "               [--grace DURATION] [--rate SIZE]\n"
 	      "       spot catalogue make DIR --product ID --version N --expires DATE\n"
 	      "               --sign CERT [--key KEY]\n"
 	      "       spot catalogue check DIR --signer CERT\n"
@@ -305,6 +313,43 @@ run_catalogue_index(const struct options *options, struct failure *failure)
 	return index_command_make(&order, failure);
 }
 
+/* A report is printed for a failure, too, and then tells of it. */
+static bool
+mirror(const struct options *options, const struct config *config, struct https *https,
+    struct failure *failure)
+{
+	struct mirror_order order = {options->argument, options->products, options->product_count,
+	    MIRROR_GRACE, options->verify};
+	struct buffer out = {0};
+
+	if (options->grace != NULL && !mirror_read_grace(options->grace, &order.grace))
+		return failure_set(failure, FAILURE_USAGE,
+		    "--grace takes a duration, such as 12h or 7d, not %s", options->grace);
+	struct mirror_report *report = mirror_report_new();
+	bool done = mirror_run(&order, config, https, report, failure);
+	mirror_report_print(report);
+	mirror_report_print_json(report, done ? NULL : failure, &out);
+	mirror_report_free(report);
+	if (!options->json)
+		buffer_fini(&out);
+	else if (print_result(&out, failure))
+		failure->told = true;
+	else
+		done = false;
+	return done;
+}
+
+static bool
+run_mirror(const struct options *options, struct failure *failure)
+{
+	for (size_t i = 0; i < options->product_count; i++) {
+		if (!policy_value_is_id(options->products[i]))
+			return failure_set(
+			    failure, FAILURE_USAGE, "not a product id: %s", options->products[i]);
+	}
+	return with_servers(options, mirror, failure);
+}
+
 /* A command is one word or two; then come MIN to MAX arguments. */
 struct command {
 	const char *word, *second;
@@ -322,6 +367,7 @@ static const struct command commands[] = {
     {"catalogue", "make", 1, 1, run_catalogue_make},
     {"catalogue", "check", 1, 1, run_catalogue_check},
     {"catalogue", "index", 1, 1, run_catalogue_index},
+    {"mirror", NULL, 1, INT_MAX, run_mirror},
 };
 
 /* The command that the COUNT words begin with; NULL when there is none. */
@@ -350,7 +396,7 @@ run(const struct command *command, const struct options *options)
 		return FAILURE_LOCAL;
 	bool done = command->run(options, &failure);
 	curl_global_cleanup();
-	if (!done)
+	if (!done && !failure.told)
 		report_failure(&failure, options->json);
 	return done ? 0 : (int)failure.kind;
 }
@@ -371,6 +417,8 @@ enum {
 	OPTION_PENDING,
 	OPTION_RATE,
 	OPTION_MAX,
+	OPTION_GRACE,
+	OPTION_VERIFY,
 };
 
 static const struct option long_options[] = {
@@ -392,6 +440,8 @@ static const struct option long_options[] = {
     {"signer", required_argument, NULL, OPTION_SIGNER},
     {"rate", required_argument, NULL, OPTION_RATE},
     {"max", required_argument, NULL, OPTION_MAX},
+    {"grace", required_argument, NULL, OPTION_GRACE},
+    {"verify", no_argument, NULL, OPTION_VERIFY},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -455,6 +505,12 @@ take_option(struct options *options, int option)
 	case OPTION_MAX:
 		options->max = optarg;
 		return true;
+	case OPTION_GRACE:
+		options->grace = optarg;
+		return true;
+	case OPTION_VERIFY:
+		options->verify = true;
+		return true;
 	default:
 		return false;
 	}
@@ -490,5 +546,7 @@ main(int argc, char **argv)
 		return usage_error("not as many arguments as it takes", argv[optind]);
 	options.argument = arguments > 0 ? argv[optind + words] : NULL;
 	options.second = arguments > 1 ? argv[optind + words + 1] : NULL;
+	options.products = argv + optind + words + (arguments > 0);
+	options.product_count = arguments > 1 ? (size_t)arguments - 1 : 0;
 	return run(command, &options);
 }
