@@ -19,7 +19,10 @@
 #include "release.h"
 #include "report.h"
 
-enum { GRACE_DIGITS = 9 };
+enum {
+	GRACE_DIGITS = 9,
+	RETRY_SECONDS = 24 * 60 * 60, /* within which a run that failed is repeated */
+};
 
 bool
 mirror_read_grace(const char *text, uint64_t *seconds)
@@ -149,13 +152,16 @@ mirror_named(struct mirror *self)
 	return true;
 }
 
-/* What the pool has for a version that failed is wanted again. */
+/* What was linked or got anything in this run is new. When something failed, the next run wants it.
+ */
 static bool
 sweep(const struct mirror *self, time_t now, struct failure *failure)
 {
-	if (mirror_report_failure(self->report) != NULL)
-		return true;
-	return cache_sweep(self->pool, now - (time_t)self->order->grace, failure);
+	time_t age = (time_t)self->order->grace;
+
+	if (mirror_report_failure(self->report) != NULL && age < RETRY_SECONDS)
+		age = RETRY_SECONDS;
+	return cache_sweep(self->pool, now - age, failure);
 }
 
 static bool

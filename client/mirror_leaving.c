@@ -192,20 +192,33 @@ read_time(const struct mirror_leaving *self, const char *name, uint64_t *since)
 	return len > 0 && policy_value_number(text, INT64_MAX, since);
 }
 
+/* Makes NAME in FOLDER hold TEXT. */
+static bool
+note_down(const struct mirror_leaving *self, int folder, const char *name, const char *text,
+    struct failure *failure)
+{
+	struct buffer content = {0};
+	const struct mirror_tree_file file = {name, &content};
+
+	buffer_append(&content, text, strlen(text));
+	bool done = mirror_tree_put(self->tree, folder, &file, 1, failure);
+	buffer_fini(&content);
+	return done;
+}
+
 /* Sets *DUE when what NAME stands for was first missed the grace time ago or longer; the first
  * time, now is noted down. */
 static bool
 miss(struct mirror_leaving *self, const char *name, bool *due, struct failure *failure)
 {
 	uint64_t now = (uint64_t)self->now, since = now;
-	struct buffer text = {0};
+	char text[TIME_BYTES_MAX + 1];
 	bool done = true;
 
 	if (!read_time(self, name, &since)) {
 		since = now;
-		buffer_printf(&text, "%llu", (unsigned long long)now);
-		done = mirror_tree_put(self->tree, self->leaving, name, &text, failure);
-		buffer_fini(&text);
+		snprintf(text, sizeof text, "%llu", (unsigned long long)now);
+		done = note_down(self, self->leaving, name, text, failure);
 	}
 	*due = done && now >= since && now - since >= self->grace;
 	return done;
@@ -221,17 +234,14 @@ bool
 mirror_leaving_keep_product(
     struct mirror_leaving *self, const char *product, const char *base, struct failure *failure)
 {
-	struct buffer text = {0};
 	char *name = place_name(product, base);
 	struct place *place = find_place(self, name);
 
 	if (place == NULL)
 		place = add_place(self, product, base);
 	place->kept = true;
-	buffer_append(&text, base, strlen(base));
-	bool done = mirror_tree_put(self->tree, self->products, name, &text, failure) &&
-	            forget(self, name, failure);
-	buffer_fini(&text);
+	bool done =
+	    note_down(self, self->products, name, base, failure) && forget(self, name, failure);
 	free(name);
 	return done;
 }
@@ -326,6 +336,32 @@ mirror_leaving_keep_version(struct mirror_leaving *self, const char *product, co
 	return done;
 }
 
+/* Forgets the times of PLACE's versions that are not in FOLDER (-1: none is): a killed process may
+ * have removed one and not its time. */
+static bool
+forget_gone(
+    const struct mirror_leaving *self, const char *place, int folder, struct failure *failure)
+{
+	const struct dirent *entry = NULL;
+	size_t len = strlen(place);
+	DIR *stream = entries_of(self->leaving);
+	bool done = true;
+
+	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
+	while (stream != NULL && (errno = 0, done) && (entry = readdir(stream)) != NULL) {
+		const char *version = entry->d_name + len + 1;
+		if (strncmp(entry->d_name, place, len) == 0 && entry->d_name[len] == '-' &&
+		    (folder < 0 || faccessat(folder, version, F_OK, AT_SYMLINK_NOFOLLOW) != 0))
+			done = forget(self, entry->d_name, failure);
+	}
+	if (done && errno != 0)
+		done = failure_set(failure, FAILURE_LOCAL, "cannot read %s/leaving: %s",
+		    mirror_tree_own(self->tree), strerror(errno));
+	if (stream != NULL)
+		closedir(stream);
+	return done;
+}
+
 bool
 mirror_leaving_versions(struct mirror_leaving *self, const struct index *index, const char *base,
     struct failure *failure)
@@ -344,6 +380,7 @@ mirror_leaving_versions(struct mirror_leaving *self, const struct index *index, 
 			done = leave_version(self, folder, version, mark, failure);
 		free(mark);
 	}
+	done = done && forget_gone(self, name, folder, failure);
 	if (folder >= 0)
 		close(folder);
 	versions_fini(&list);
@@ -406,7 +443,8 @@ remove_place(struct mirror_leaving *self, const struct place *place, int folder,
 		done = remove_version(self, folder, list->names[i], mark, failure);
 		free(mark);
 	}
-	done = done && mirror_tree_unlink(self->products, place->name, failure) &&
+	done = done && forget_gone(self, place->name, -1, failure) &&
+	       mirror_tree_unlink(self->products, place->name, failure) &&
 	       forget(self, place->name, failure);
 	if (done) {
 		char *name = mirror_tree_name(self->tree, place->base, "");

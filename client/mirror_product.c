@@ -90,7 +90,7 @@ get_index(const struct mirror_copy *copy, struct signed_text *pair, struct failu
 
 /* ---- the versions ------------------------------------------------------------------------- */
 
-/* Puts TEXT and SIGNATURE beside the versions: by and by, which clients are used to. */
+/* Puts TEXT and SIGNATURE beside the versions. Who reads between the two asks again. */
 static bool
 put_pair(const struct mirror_copy *copy, const char *name, const struct buffer *text,
     const struct buffer *signature, struct failure *failure)
@@ -99,8 +99,8 @@ put_pair(const struct mirror_copy *copy, const char *name, const struct buffer *
 
 	if (asprintf(&signature_name, "%s" SIGNED_SUFFIX, name) < 0)
 		abort();
-	bool done = mirror_tree_put(copy->tree, copy->folder, signature_name, signature, failure) &&
-	            mirror_tree_put(copy->tree, copy->folder, name, text, failure);
+	const struct mirror_tree_file files[] = {{name, text}, {signature_name, signature}};
+	bool done = mirror_tree_put(copy->tree, copy->folder, files, 2, failure);
 	free(signature_name);
 	return done;
 }

@@ -8,6 +8,7 @@
  */
 #include "mirror_tree.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,11 @@
 #define STAGING "staging"
 #define LOCK "mirror.lock"
 
-enum { NAME_SIZE = 16, FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+enum {
+	NAME_SIZE = 16,
+	FILES_MAX = 2,
+	FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+};
 
 struct mirror_tree {
 	char *folder, *own;
@@ -227,9 +232,12 @@ open_folders(struct mirror_tree *self, struct failure *failure)
 	self->root = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (self->root < 0)
 		return fail(failure, "open", self->folder);
-	self->own_folder = enter(self->root, MIRROR_TREE_OWN, MAKE_ON_DISK);
-	if (self->own_folder < 0)
+	/* Whoever serves DIR to others, as another user, cannot serve this. */
+	if (mkdirat(self->root, MIRROR_TREE_OWN, 0700) != 0 && errno != EEXIST)
 		return fail(failure, "make", self->own);
+	self->own_folder = enter(self->root, MIRROR_TREE_OWN, FIND);
+	if (self->own_folder < 0)
+		return fail(failure, "open", self->own);
 	return lock(self, failure) && clean_staging(self, failure) && can_exchange(self, failure);
 }
 
@@ -335,18 +343,27 @@ holds(int folder, const char *name, const struct buffer *content)
 }
 
 bool
-mirror_tree_put(struct mirror_tree *self, int folder, const char *name,
-    const struct buffer *content, struct failure *failure)
+mirror_tree_put(struct mirror_tree *self, int folder, const struct mirror_tree_file *files,
+    size_t count, struct failure *failure)
 {
-	char temp[NAME_SIZE];
+	char temps[FILES_MAX][NAME_SIZE] = {""};
+	bool changed = false;
 
-	if (holds(folder, name, content))
-		return true;
-	new_name(self, temp);
-	if (!mirror_tree_stage_file(self->staging, temp, content, failure))
-		return false;
-	return (renameat(self->staging, temp, folder, name) == 0 && fsync(folder) == 0) ||
-	       fail(failure, "write", name);
+	assert(count <= FILES_MAX);
+	for (size_t i = 0; i < count; i++) {
+		if (holds(folder, files[i].name, files[i].content))
+			continue;
+		changed = true;
+		new_name(self, temps[i]);
+		if (!mirror_tree_stage_file(self->staging, temps[i], files[i].content, failure))
+			return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (temps[i][0] != '\0' &&
+		    renameat(self->staging, temps[i], folder, files[i].name) != 0)
+			return fail(failure, "write", files[i].name);
+	}
+	return !changed || fsync(folder) == 0 || fail(failure, "write", files[0].name);
 }
 
 bool

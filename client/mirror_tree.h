@@ -77,9 +77,16 @@ bool mirror_tree_remove(
 
 /* ---- files beside the versions, and spot's own ---- */
 
-/* Makes NAME in FOLDER hold CONTENT; nothing is touched when it does. */
-bool mirror_tree_put(struct mirror_tree *self, int folder, const char *name,
-    const struct buffer *content, struct failure *failure);
+struct mirror_tree_file {
+	const char *name;
+	const struct buffer *content;
+};
+
+/* Makes the COUNT FILES in FOLDER hold their contents, each whole, and all at nearly the same
+ * moment: they are written first, and renamed in a row. One that holds it already is not touched.
+ */
+bool mirror_tree_put(struct mirror_tree *self, int folder, const struct mirror_tree_file *files,
+    size_t count, struct failure *failure);
 
 /* Removes NAME from FOLDER if it is there. */
 bool mirror_tree_unlink(int folder, const char *name, struct failure *failure);
