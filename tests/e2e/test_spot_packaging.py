@@ -39,7 +39,7 @@ def test_completion_offers_each_command():
     expected = {"list", "fetch", "update", "cache", "snapshot", "catalogue"}
     assert expected <= completed("")
     assert completed("sn") == {"snapshot"}
-    assert {"make", "check"} <= completed("catalogue", "")
+    assert {"make", "check", "index"} <= completed("catalogue", "")
     assert completed("cache", "") == {"gc", "verify"}
     assert {"snapshot"} == completed("-q", "-c", "spot.yaml", "sna")
 
@@ -54,8 +54,12 @@ def test_completion_offers_folders_after_to():
     assert "/usr" in completed("fetch", "x", "--to", "/us")
 
 
+def test_completion_offers_folders_to_mirror_into():
+    assert "/usr" in completed("mirror", "/us")
+
+
 def test_each_daily_task_has_a_unit():
-    assert {"spot-fetch@", "spot-snapshot", "spot-cache"} <= {unit.stem for unit in UNITS}
+    assert {"spot-fetch@", "spot-snapshot", "spot-cache", "spot-mirror"} <= {unit.stem for unit in UNITS}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
