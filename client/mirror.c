@@ -155,13 +155,13 @@ mirror_named(struct mirror *self)
 /* What was linked or got anything in this run is new. When something failed, the next run wants it.
  */
 static bool
-sweep(const struct mirror *self, time_t now, struct failure *failure)
+sweep(const struct mirror *self, struct failure *failure)
 {
 	time_t age = (time_t)self->order->grace;
 
 	if (mirror_report_failure(self->report) != NULL && age < RETRY_SECONDS)
 		age = RETRY_SECONDS;
-	return cache_sweep(self->pool, now - age, failure);
+	return cache_sweep(self->pool, time(NULL) - age, failure);
 }
 
 static bool
@@ -175,7 +175,7 @@ run(struct mirror *self, struct failure *failure)
 		return false;
 	bool done = (self->order->product_count > 0 ? mirror_named(self)
 	                                            : mirror_licensed(self, failure)) &&
-	            sweep(self, now, failure);
+	            sweep(self, failure);
 	mirror_leaving_close(self->leaving);
 	return done;
 }

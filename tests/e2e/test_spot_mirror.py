@@ -886,38 +886,111 @@ def test_what_a_killed_run_left_in_staging_is_taken_away(site):
     assert list((site.folder / ".spot/staging").iterdir()) == []
 
 
+def is_swept(site):
+    """Nothing is left of what was begun, and the pool has what the versions need and no more."""
+    own = site.folder / ".spot"
+    linked = {path.stat().st_ino for path in site.published().rglob("*") if path.is_file()}
+    objects = [path for path in (own / "sha256").rglob("*") if path.is_file()]
+    left = [*(own / "staging").iterdir(), *(own / "leaving").iterdir(), *(own / "parts").iterdir()]
+    return left == [] and objects and all(path.stat().st_ino in linked for path in objects)
+
+
 def test_killed_at_any_moment_no_reader_sees_a_wrong_byte(site):
-    """Meanwhile versions come, are renewed and go."""
+    """A hundred times, while versions come, are renewed and go."""
     chance = random.Random(3)
-    began = time.monotonic()
-    site.mirror()
-    whole = time.monotonic() - began
     versions = site.origin / "artifacts/step-core"
-    rights = [tree(version) for version in versions.glob("[0-9]*")]
-    killed = 0
+    rights, kills, whole = [], 0, 0.5
     with Reader(site) as reader:
-        for n in range(100):
-            if n % 5 == 0:
-                site.publish(f"11.{n}", {**NEXT, "doc/n.txt": b"%d" % n})
-                site.publish("10.9", FILES, expires=f"29{n:02}-12-31")
-                if n >= 10:
-                    site.withdraw(f"11.{n - 10}")
-                site.index()
-                rights += [tree(version) for version in versions.glob("[0-9]*")]
+        for n in range(400):
+            site.publish(f"11.{n}", {"core.zip": FILES["core.zip"], "doc/n.txt": b"%d" % n})
+            site.publish("10.9", FILES, expires=f"{2100 + n}-12-31")
+            if n > 1:
+                site.withdraw(f"11.{n - 2}")
+            site.index()
+            rights += [tree(version) for version in versions.glob("1[01].*")]
+            began = time.monotonic()
             process = subprocess.Popen(
                 [PROGRAM, "-q", "-c", site.spot.file, "mirror", site.folder, "--grace", "0s"],
                 stderr=subprocess.DEVNULL,
             )
-            time.sleep(chance.uniform(0, whole))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, whole))
+                whole = time.monotonic() - began
             process.send_signal(signal.SIGKILL)
-            killed += process.wait(60) == -signal.SIGKILL
+            kills += process.wait(60) == -signal.SIGKILL
             reader.versions(rights)
             reader.look()
-    assert killed > 10
+            if kills == 100:
+                break
+    assert kills == 100
     site.mirror("--grace", "0s", "--verify")
-    assert site.is_complete()
-    assert list((site.folder / ".spot/staging").iterdir()) == []
-    assert list((site.folder / ".spot/leaving").iterdir()) == []
-    linked = {path.stat().st_ino for path in (site.folder / "artifacts").rglob("*") if path.is_file()}
-    objects = [path for path in (site.folder / ".spot/sha256").rglob("*") if path.is_file()]
-    assert objects and all(path.stat().st_ino in linked for path in objects)
+    assert site.is_complete() and is_swept(site)
+
+
+KILLER = """
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+static void step(void)
+{
+	static int left = -1;
+	if (left < 0)
+		left = atoi(getenv("KILL_AT"));
+	if (--left == 0)
+		kill(getpid(), SIGKILL);
+}
+#define STEP(name, parameters, ...) \
+	int name parameters { step(); return (int)syscall(SYS_##name, __VA_ARGS__); }
+STEP(fsync, (int a), a)
+STEP(ftruncate, (int a, off_t b), a, b)
+STEP(mkdirat, (int a, const char *b, mode_t c), a, b, c)
+STEP(unlinkat, (int a, const char *b, int c), a, b, c)
+STEP(symlinkat, (const char *a, int b, const char *c), a, b, c)
+STEP(linkat, (int a, const char *b, int c, const char *d, int e), a, b, c, d, e)
+STEP(renameat2, (int a, const char *b, int c, const char *d, unsigned e), a, b, c, d, e)
+int renameat(int a, const char *b, int c, const char *d) { return renameat2(a, b, c, d, 0); }
+ssize_t write(int a, const void *b, size_t c) { step(); return syscall(SYS_write, a, b, c); }
+"""
+
+
+def test_killed_before_each_of_its_steps_no_reader_sees_a_wrong_byte(site, tmp_path):
+    """One version is renewed, one repaired, one deleted and one new: each call that changes a file
+    or a folder is the last one once."""
+    source, library = tmp_path / "killer.c", tmp_path / "killer.so"
+    source.write_text(KILLER)
+    done = common.run(["gcc", "-shared", "-fPIC", "-o", library, source])
+    assert done.returncode == 0, done.stderr
+    versions = site.origin / "artifacts/step-core"
+    site.publish("9.9", {"core.zip": b"old"})
+    site.publish("10.3", FILES, expires="2998-12-31")
+    site.index()
+    site.mirror()
+    rights = [tree(version) for version in versions.glob("[0-9]*")]
+    site.published("10.4", "doc/b.txt").unlink()
+    rights.append(tree(site.published("10.4")))
+    before = site.folder.rename(site.folder.with_name("before"))
+    site.publish("10.3", FILES)
+    site.publish("10.5", {"core.zip": b"newer", "doc/a.txt": b""})
+    site.withdraw("9.9")
+    site.index()
+    rights += [tree(version) for version in versions.glob("[0-9]*")]
+    order = [PROGRAM, "-q", "-c", site.spot.file, "mirror", site.folder, "--grace", "0s"]
+    for steps in range(1, 1000):
+        assert common.run(["cp", "-a", before, site.folder]).returncode == 0
+        environment = later("+0d", LD_PRELOAD=str(library), KILL_AT=str(steps))
+        process = subprocess.run(order, env={**os.environ, **environment}, check=False, timeout=60)
+        with Reader(site) as reader:
+            reader.look()
+            reader.versions(rights)
+            if process.returncode != -signal.SIGKILL:
+                break
+            done = common.run(order)
+            assert done.returncode == 0, (steps, done.stderr)
+            reader.look()
+        assert site.is_complete() and is_swept(site), steps
+        shutil.rmtree(site.folder)
+    assert process.returncode == 0 and steps > 50
+    assert site.is_complete() and is_swept(site)
