@@ -444,8 +444,8 @@ remove_place(struct mirror_leaving *self, const struct place *place, int folder,
 		free(mark);
 	}
 	done = done && forget_gone(self, place->name, -1, failure) &&
-	       mirror_tree_unlink(self->products, place->name, failure) &&
-	       forget(self, place->name, failure);
+	       forget(self, place->name, failure) &&
+	       mirror_tree_unlink(self->products, place->name, failure);
 	if (done) {
 		char *name = mirror_tree_name(self->tree, place->base, "");
 		rmdir(name); /* when nothing else is in it */
@@ -481,6 +481,7 @@ leave_place(struct mirror_leaving *self, const struct place *place, struct failu
 
 	if (done) {
 		keep_own(self, place, &list);
+		due = due || list.count == 0; /* nobody waits for nothing */
 		if (due)
 			done = remove_place(self, place, folder, &list, failure);
 		for (size_t i = 0; i < list.count && !due; i++)

@@ -503,6 +503,14 @@ def test_a_run_that_failed_leaves_the_pool_alone(site):
     assert site.gets(start) == ["/artifacts/step-core/10.4/doc/b.txt"]
 
 
+def without_plus():
+    """The policy in which nobody has step-plus any more."""
+    data = policy(serial=2)
+    for entry in data["customers"]:
+        entry["products"] = [it for it in entry["products"] if it["id"] != "step-plus"]
+    return data
+
+
 def test_a_lost_licence_lets_the_product_leave(lab, release):
     site = Site(lab, release, who="initech")
     for product in ("step-core", "step-plus"):
@@ -510,10 +518,7 @@ def test_a_lost_licence_lets_the_product_leave(lab, release):
         site.index(product=product)
     report = site.mirror()
     assert [it["added"] for it in report["products"]] == [["10.3"], ["10.3"]]
-    data = policy(serial=2)
-    for entry in data["customers"]:
-        entry["products"] = [it for it in entry["products"] if it["id"] != "step-plus"]
-    site.gate.reload(data)
+    site.gate.reload(without_plus())
     before = tree(site.folder)
 
     # Nothing leaves when products are named.
@@ -956,18 +961,24 @@ ssize_t write(int a, const void *b, size_t c) { step(); return syscall(SYS_write
 """
 
 
-def test_killed_before_each_of_its_steps_no_reader_sees_a_wrong_byte(site, tmp_path):
-    """One version is renewed, one repaired, one deleted and one new: each call that changes a file
-    or a folder is the last one once."""
+def test_killed_before_each_of_its_steps_no_reader_sees_a_wrong_byte(lab, release, tmp_path):
+    """One version is renewed, one repaired, one deleted and one new, and a product goes: each call
+    that changes a file or a folder is the last one once."""
     source, library = tmp_path / "killer.c", tmp_path / "killer.so"
     source.write_text(KILLER)
     done = common.run(["gcc", "-shared", "-fPIC", "-o", library, source])
     assert done.returncode == 0, done.stderr
+    site = Site(lab, release, who="initech")
     versions = site.origin / "artifacts/step-core"
-    site.publish("9.9", {"core.zip": b"old"})
-    site.publish("10.3", FILES, expires="2998-12-31")
+    for version, files, until in (
+        ("9.9", {"core.zip": b"old"}, FUTURE), ("10.3", FILES, "2998-12-31"), ("10.4", NEXT, FUTURE)
+    ):  # fmt: skip
+        site.publish(version, files, expires=until)
+    site.publish("1.0", NEXT, product="step-plus")
     site.index()
+    site.index(product="step-plus")
     site.mirror()
+    plus = tree(site.folder / "artifacts/step-plus/1.0")
     rights = [tree(version) for version in versions.glob("[0-9]*")]
     site.published("10.4", "doc/b.txt").unlink()
     rights.append(tree(site.published("10.4")))
@@ -976,6 +987,8 @@ def test_killed_before_each_of_its_steps_no_reader_sees_a_wrong_byte(site, tmp_p
     site.publish("10.5", {"core.zip": b"newer", "doc/a.txt": b""})
     site.withdraw("9.9")
     site.index()
+    site.gate.reload(without_plus())
+    shutil.rmtree(site.origin / "artifacts/step-plus")
     rights += [tree(version) for version in versions.glob("[0-9]*")]
     order = [PROGRAM, "-q", "-c", site.spot.file, "mirror", site.folder, "--grace", "0s"]
     for steps in range(1, 1000):
@@ -985,6 +998,8 @@ def test_killed_before_each_of_its_steps_no_reader_sees_a_wrong_byte(site, tmp_p
         with Reader(site) as reader:
             reader.look()
             reader.versions(rights)
+            for version in site.folder.glob("artifacts/step-plus/[0-9]*"):
+                assert tree(version) == plus, steps
             if process.returncode != -signal.SIGKILL:
                 break
             done = common.run(order)
