@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -58,6 +59,15 @@ def publish(root, release, version, files, *, product="step-core", expires=FUTUR
 def index(root, release, *, product="step-core", expires=FUTURE):
     make("index", root / "artifacts" / product, "--product", product, "--expires", expires,
          "--sign", release)  # fmt: skip
+
+
+def sign(release, file):
+    """Signs FILE as a vendor's other tool would."""
+    done = common.run(
+        ["openssl", "cms", "-sign", "-binary", "-outform", "DER", "-signer", release, "-inkey",
+         release.with_suffix(".key"), "-in", file, "-out", f"{file}.p7s"],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def beside(root):
@@ -238,10 +248,7 @@ def test_a_version_that_was_signed_anew_is_renewed(site):
     site.mirror()
     folder = site.origin / "artifacts/step-core/10.3"
     before = (folder / "catalogue.json.p7s").read_bytes()
-    sign = ["openssl", "cms", "-sign", "-binary", "-outform", "DER", "-signer", site.release,
-            "-inkey", site.release.with_suffix(".key"), "-in", folder / "catalogue.json",
-            "-out", folder / "catalogue.json.p7s"]  # fmt: skip
-    assert common.run(sign).returncode == 0
+    sign(site.release, folder / "catalogue.json")
     assert (folder / "catalogue.json.p7s").read_bytes() != before
     assert site.core()["renewed"] == ["10.3"]
     assert site.is_complete()
@@ -371,11 +378,7 @@ def test_a_frozen_index_expires(site):
 
 
 def test_an_index_signed_by_another_certificate_is_refused(site, tmp_path):
-    folder, other = site.origin / "artifacts/step-core", issue(tmp_path, "other")
-    sign = ["openssl", "cms", "-sign", "-binary", "-outform", "DER", "-signer", other, "-inkey",
-            other.with_suffix(".key"), "-in", folder / "index.json", "-out",
-            folder / "index.json.p7s"]  # fmt: skip
-    assert common.run(sign).returncode == 0
+    sign(issue(tmp_path, "other"), site.origin / "artifacts/step-core/index.json")
     refused(site, 10, "is not one by the certificate")
 
 
@@ -430,6 +433,40 @@ def test_wrong_bytes_never_get_a_place(site, change):
     site.publish("10.3", FILES)
     site.publish("10.4", NEXT)
     site.index()
+    site.mirror()
+    assert site.is_complete()
+
+
+def test_a_version_that_sha_1_alone_vouches_for_is_mirrored_on_demand_only(site):
+    catalogue = site.origin / "artifacts/step-core/10.3/catalogue.json"
+    catalogue.write_text(re.sub(r',"sha256":"[0-9a-f]{64}"', "", catalogue.read_text()))
+    sign(site.release, catalogue)
+    report = site.core(code=10)
+    assert "SHA-1 alone" in report["failed"][0]["detail"] and report["added"] == ["10.4"]
+    site.spot.write(site.spot.file.read_text() + "\nallow_sha1: true\n")
+    assert site.core()["added"] == ["10.3"]
+    assert site.is_complete()
+    assert site.core("--verify") == {"kept": ["10.3", "10.4"]}
+
+
+def test_a_disk_that_takes_no_more_is_reported_and_shows_readers_nothing(site):
+    """No file may grow beyond 100,000 bytes: core.zip does not get there, the rest does."""
+    site.publish("10.5", {"doc/c.txt": b"small"})
+    site.index()
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    order = [PROGRAM, "-q", "--json", "-c", site.spot.file, "mirror", site.folder]
+    done = subprocess.run(order, preexec_fn=limit, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 1, done.stderr
+    [core] = json.loads(done.stdout)["products"]
+    assert [it["version"] for it in core["failed"]] == ["10.3", "10.4"]
+    assert "File too large" in core["failed"][0]["detail"]
+    assert {name.split("/")[2] for name in tree(site.folder)} == {
+        "10.5", "catalogue.json", "catalogue.json.p7s",
+    }  # fmt: skip
     site.mirror()
     assert site.is_complete()
 
