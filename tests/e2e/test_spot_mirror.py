@@ -910,13 +910,15 @@ def test_a_download_that_was_killed_goes_on_where_it_was(lab, release, slow):
     assert first == 0 and second > 50_000
 
 
-def test_a_rate_slows_it_down(lab, release):
+@pytest.mark.parametrize("count", [1, 40], ids=["one large file", "many small ones"])
+def test_a_rate_slows_it_down(lab, release, count):
     site = Site(lab, release)
-    site.publish("10.3", {"core.zip": random.Random(8).randbytes(4_000_000)})
+    files = {f"{n}.bin": random.Random(n).randbytes(3_000_000 // count) for n in range(count)}
+    site.publish("10.3", files)
     site.index()
     began = time.monotonic()
     site.mirror("--rate", "1M")
-    assert time.monotonic() - began > 1.5
+    assert time.monotonic() - began > 2.5
     assert site.is_complete()
 
 
