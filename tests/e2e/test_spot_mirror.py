@@ -22,6 +22,7 @@ from mirrorgate_test import common, store
 from mirrorgate_test.gateway import customer, policy
 from mirrorgate_test.spot import PROGRAM, answer, read_head
 
+from test_integrity import checking
 from test_spot_catalogue import issue
 
 FUTURE = "2999-12-31"
@@ -177,7 +178,7 @@ def test_from_the_origin_over_a_mirror_to_a_client_every_byte_is_right(site, lab
     assert report == {"added": ["10.3", "10.4"], "files": 4, "bytes": size}
     assert site.is_complete()
 
-    gate = lab.gateway(lab.stub(site.folder))
+    gate = lab.gateway(lab.stub(site.folder), config=checking(site.folder, release))
     client = lab.spot(gate, release=str(release))
     for version, files in (("10.3", FILES), (None, NEXT)):
         to = client.folder / f"to-{version}"
