@@ -150,9 +150,7 @@ static void
 repair_from(struct check *self, const char *folder)
 {
 	struct failure failure;
-	char *name = NULL;
-	if (asprintf(&name, "%s/%s", folder, CATALOGUE_NAME) < 0)
-		abort();
+	char *name = buffer_text("%s/" CATALOGUE_NAME, folder);
 	struct catalogue *catalogue = catalogue_load_file(name, &failure);
 	free(name);
 	for (size_t i = 0; catalogue != NULL && i < catalogue->file_count; i++) {
@@ -160,8 +158,7 @@ repair_from(struct check *self, const char *folder)
 		struct damaged *damaged = find_damaged(self, file->digest.sha256);
 		if (damaged == NULL)
 			continue;
-		if (asprintf(&name, "%s/%s", folder, file->path) < 0)
-			abort();
+		name = buffer_text("%s/%s", folder, file->path);
 		damaged->repaired = take_copy(self, name, &file->digest, &failure);
 		if (damaged->repaired) {
 			add_entry(self, &file->digest);

@@ -93,11 +93,9 @@ add_folder(struct walk *walk, int fd, const char *path)
 	const struct dirent *entry;
 	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
 	while (errno = 0, done && (entry = readdir(stream)) != NULL) {
-		char *below = NULL;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		if (asprintf(&below, "%s%s%s", path, *path != '\0' ? "/" : "", entry->d_name) < 0)
-			abort();
+		char *below = buffer_text("%s%s%s", path, *path != '\0' ? "/" : "", entry->d_name);
 		done = is_passed_over(below) || add_entry(walk, fd, entry->d_name, below);
 		free(below);
 	}

@@ -174,10 +174,7 @@ set_upload(struct exchange *self)
 static void
 set_url(struct exchange *self)
 {
-	char *url = NULL;
-
-	if (asprintf(&url, "%s%s", self->server, self->order->path) < 0)
-		abort();
+	char *url = buffer_text("%s%s", self->server, self->order->path);
 	curl_easy_setopt(self->handle, CURLOPT_URL, url);
 	if (self->offset > 0)
 		report_detail("GET %s from byte %" PRIu64, url, self->offset);

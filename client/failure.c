@@ -2,9 +2,11 @@
  * and a terminal obeys some of it, so only printable bytes pass. */
 #include "failure.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool
 failure_set(struct failure *self, enum failure_kind kind, const char *format, ...)
@@ -28,6 +30,12 @@ failure_ends_all(const struct failure *self)
 {
 	return self->kind == FAILURE_UNREACHABLE || self->kind == FAILURE_UNTRUSTED ||
 	       self->kind == FAILURE_CERTIFICATE || self->kind == FAILURE_CONFIGURATION;
+}
+
+bool
+failure_errno(struct failure *self, const char *doing, const char *name)
+{
+	return failure_set(self, FAILURE_LOCAL, "cannot %s %s: %s", doing, name, strerror(errno));
 }
 
 const char *

@@ -50,6 +50,9 @@ bool failure_set(struct failure *self, enum failure_kind kind, const char *forma
 /* True when the next thing asked for would fail in the same way. */
 bool failure_ends_all(const struct failure *self);
 
+/* "cannot DOING NAME: " and what errno says, as FAILURE_LOCAL; always returns false. */
+bool failure_errno(struct failure *self, const char *doing, const char *name);
+
 const char *failure_word(enum failure_kind kind);
 
 #endif

@@ -22,15 +22,6 @@
 #include "licence.h"
 #include "release.h"
 
-static char *
-join(const char *a, const char *b)
-{
-	char *text = NULL;
-	if (asprintf(&text, "%s%s", a, b) < 0)
-		abort();
-	return text;
-}
-
 /* Reads the catalogue in the folder into *OLD, if there is one, and makes sure that NEW may follow.
  * The signature of the old one was checked when it was put there; whoever can write to the folder
  * needs no rollback. */
@@ -38,7 +29,7 @@ static bool
 is_no_rollback(const struct fetch_order *order, const struct catalogue *new, struct catalogue **old,
     struct failure *failure)
 {
-	char *name = join(order->folder, "/" CATALOGUE_NAME);
+	char *name = buffer_text("%s/" CATALOGUE_NAME, order->folder);
 	bool done = access(name, F_OK) != 0 && errno == ENOENT;
 
 	if (!done)

@@ -16,13 +16,6 @@
 #include "digest.h"
 #include "file.h"
 
-static bool
-fail(struct failure *failure, const char *doing, const char *path)
-{
-	return failure_set(
-	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, path, strerror(errno));
-}
-
 /* Opens the folder below ROOT in which PATH's last segment stands, which *NAME is set to. Folders
  * are made when MAKE says so. -1 with errno set. */
 static int
@@ -78,7 +71,7 @@ open_temporary(const struct place *place, struct failure *failure)
 	    openat(place->root, CATALOGUE_PART_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 	if (fd < 0)
-		fail(failure, "make the temporary file for", place->path);
+		failure_errno(failure, "make the temporary file for", place->path);
 	return fd;
 }
 
@@ -91,7 +84,7 @@ close_temporary(int fd, bool good, const struct place *place, struct failure *fa
 	            fsync(place->folder) == 0;
 
 	if (good && !done)
-		fail(failure, "write", place->path);
+		failure_errno(failure, "write", place->path);
 	close(fd);
 	if (!done)
 		fetch_file_sweep(place->root);
@@ -121,7 +114,7 @@ fetch_file_put(
 
 	place.folder = open_folder(root, file->path, true, &place.name);
 	if (place.folder < 0) {
-		fail(failure, "make the folder of", file->path);
+		failure_errno(failure, "make the folder of", file->path);
 		return CACHE_FAILED;
 	}
 	enum cache_result result = copy(&place, file, cache, failure);
@@ -138,7 +131,7 @@ fetch_file_put_text(int root, const char *name, const struct buffer *text, struc
 	if (fd < 0)
 		return false;
 	bool good = file_write_all(fd, buffer_bytes(text), buffer_size(text)) ||
-	            fail(failure, "write", name);
+	            failure_errno(failure, "write", name);
 	return close_temporary(fd, good, &place, failure);
 }
 

@@ -45,9 +45,7 @@ want(struct fetching *self, const struct catalogue_file *file)
 static bool
 load(struct fetching *self, struct failure *failure)
 {
-	char *what = NULL;
-	if (asprintf(&what, "%s %s", self->catalogue->product, self->catalogue->version) < 0)
-		abort();
+	char *what = buffer_text("%s %s", self->catalogue->product, self->catalogue->version);
 	const struct download_order order = {.cache = self->order->cache,
 	    .https = self->https,
 	    .what = what,
@@ -125,11 +123,9 @@ remove_stale(struct fetching *self, const struct catalogue *old)
 static bool
 remove_pending(struct fetching *self, struct failure *failure)
 {
-	char *name = NULL;
+	char *name = buffer_text("%s/" PENDING_NAME, self->order->folder);
 	bool done = true;
 
-	if (asprintf(&name, "%s/" PENDING_NAME, self->order->folder) < 0)
-		abort();
 	if (access(name, F_OK) == 0) {
 		struct catalogue *pending = catalogue_load_file(name, failure);
 		done = pending != NULL;

@@ -11,13 +11,6 @@
 #include <unistd.h>
 
 static bool
-fail(struct failure *failure, const char *doing, const char *name)
-{
-	return failure_set(
-	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, name, strerror(errno));
-}
-
-static bool
 read_all(int fd, size_t max, struct buffer *content)
 {
 	for (;;) {
@@ -42,11 +35,11 @@ file_read(const char *name, size_t max, struct buffer *content, struct failure *
 	bool done = false;
 
 	if (fd < 0)
-		return fail(failure, "open", name);
+		return failure_errno(failure, "open", name);
 	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
 		failure_set(failure, FAILURE_LOCAL, "%s is not a regular file", name);
 	else if (!read_all(fd, max, content))
-		fail(failure, "read", name);
+		failure_errno(failure, "read", name);
 	else
 		done = true;
 	close(fd);
@@ -88,9 +81,7 @@ sync_folder_of(const char *name)
 bool
 file_write(const char *name, const struct buffer *content, struct failure *failure)
 {
-	char *temp = NULL;
-	if (asprintf(&temp, "%s.XXXXXX", name) < 0)
-		abort();
+	char *temp = buffer_text("%s.XXXXXX", name);
 	int fd = mkostemp(temp, O_CLOEXEC);
 	bool made = fd >= 0, renamed = false;
 
@@ -101,7 +92,7 @@ file_write(const char *name, const struct buffer *content, struct failure *failu
 	}
 	bool done = renamed && sync_folder_of(name);
 	if (!done)
-		fail(failure, "write", name);
+		failure_errno(failure, "write", name);
 	if (made && !renamed)
 		unlink(temp);
 	free(temp);

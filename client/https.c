@@ -8,8 +8,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "exchange.h"
 #include "rate.h"
 #include "report.h"
@@ -88,16 +88,6 @@ https_free(struct https *self)
 	free(self);
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-		abort();
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- slots --------------------------------------------------------------------------------- */
 
 static size_t
@@ -161,7 +151,7 @@ be_content(struct https *self, struct slot *slot, const struct failure *failure)
 	report_detail("no more than %zu connections at a time from now on", running);
 	self->connections = (unsigned)running;
 	slot->tries--;
-	slot->due = now_ms();
+	slot->due = clock_ms();
 	return true;
 }
 
@@ -186,7 +176,7 @@ slot_end(struct https *self, struct slot *slot, CURLcode code, struct failure *f
 	}
 	long pause = retry_pause(failure, slot->tries);
 	report_note("%s; trying again in %.1f s", failure->text, (double)pause / 1000);
-	slot->due = now_ms() + pause;
+	slot->due = clock_ms() + pause;
 	slot->server = (slot->server + 1) % self->config->server_count;
 	return true;
 }
@@ -223,7 +213,7 @@ has_room(const struct https *self)
 static void
 start_due(struct https *self)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS && has_room(self); i++) {
 		if (self->slots[i].state == SLOT_WAITS && self->slots[i].due <= now)
@@ -299,7 +289,7 @@ go_on(struct https *self)
 static int
 wait_ms(struct https *self)
 {
-	int64_t now = now_ms(), wait = TURN_MS;
+	int64_t now = clock_ms(), wait = TURN_MS;
 
 	for (size_t i = 0; i < CONFIG_MAX_CONNECTIONS && has_room(self); i++) {
 		const struct slot *slot = &self->slots[i];

@@ -23,10 +23,7 @@
 static char *
 name_in(const char *folder, const char *name)
 {
-	char *path = NULL;
-	if (asprintf(&path, "%s/%s", folder, name) < 0)
-		abort();
-	return path;
+	return buffer_text("%s/%s", folder, name);
 }
 
 static bool

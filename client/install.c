@@ -28,22 +28,6 @@ struct collection {
 	bool lenient; /* what cannot be read does not end it */
 };
 
-static bool
-fail(struct failure *failure, const char *doing, const char *name)
-{
-	return failure_set(
-	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, name, strerror(errno));
-}
-
-static char *
-join(const char *a, const char *b)
-{
-	char *text = NULL;
-	if (asprintf(&text, "%s/%s", a, b) < 0)
-		abort();
-	return text;
-}
-
 static void
 sha256_of(const char *bytes, size_t len, char sha256[DIGEST_SHA256_SIZE])
 {
@@ -59,7 +43,7 @@ sha256_of(const char *bytes, size_t len, char sha256[DIGEST_SHA256_SIZE])
 static bool
 make_folder(const char *name, struct failure *failure)
 {
-	return mkdir(name, 0777) == 0 || errno == EEXIST || fail(failure, "make", name);
+	return mkdir(name, 0777) == 0 || errno == EEXIST || failure_errno(failure, "make", name);
 }
 
 bool
@@ -69,10 +53,10 @@ install_remember(const char *cache, const char *folder, struct failure *failure)
 	struct buffer text = {0};
 
 	if (realpath(folder, path) == NULL)
-		return fail(failure, "find", folder);
-	char *records = join(cache, "installed");
+		return failure_errno(failure, "find", folder);
+	char *records = buffer_text("%s/installed", cache);
 	sha256_of(path, strlen(path), sha256);
-	char *name = join(records, sha256);
+	char *name = buffer_text("%s/%s", records, sha256);
 	buffer_append(&text, path, strlen(path));
 	bool done = make_folder(cache, failure) && make_folder(records, failure) &&
 	            file_write(name, &text, failure);
@@ -113,7 +97,7 @@ static bool
 add_folder(const struct collection *self, const char *folder)
 {
 	struct catalogue *catalogue = NULL;
-	char *name = join(folder, CATALOGUE_NAME);
+	char *name = buffer_text("%s/" CATALOGUE_NAME, folder);
 	bool gone = access(name, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
 	bool done = gone;
 
@@ -136,7 +120,7 @@ add_record(const struct collection *self, const char *name)
 {
 	char sha256[DIGEST_SHA256_SIZE], folder[PATH_MAX];
 	struct buffer text = {0};
-	char *file = join(self->folder, name);
+	char *file = buffer_text("%s/%s", self->folder, name);
 	bool done = file_read(file, sizeof folder - 1, &text, self->failure);
 
 	if (done) {
@@ -172,7 +156,7 @@ add_records(const struct collection *self, DIR *records)
 	while (done && (errno = 0, entry = readdir(records)) != NULL)
 		done =
 		    !is_record(entry->d_name) || add_record(self, entry->d_name) || self->lenient;
-	return done && (errno == 0 || fail(self->failure, "read", self->folder));
+	return done && (errno == 0 || failure_errno(self->failure, "read", self->folder));
 }
 
 static int
@@ -186,17 +170,17 @@ static bool
 collect(const char *cache, const char *under, bool lenient, struct install_list *list,
     struct failure *failure)
 {
-	char *folder = join(cache, "installed");
+	char *folder = buffer_text("%s/installed", cache);
 	struct collection self = {folder, NULL, list, failure, lenient};
 	bool done = under == NULL || (self.under = realpath(under, NULL)) != NULL ||
-	            fail(failure, "find", under);
+	            failure_errno(failure, "find", under);
 	DIR *records = done ? opendir(folder) : NULL;
 
 	if (records != NULL) {
 		done = add_records(&self, records);
 		closedir(records);
 	} else if (done) {
-		done = errno == ENOENT || fail(failure, "open", folder);
+		done = errno == ENOENT || failure_errno(failure, "open", folder);
 	}
 	if (list->count > 0)
 		qsort(list->installs, list->count, sizeof *list->installs, compare);

@@ -28,10 +28,7 @@ read_in_place(const struct mirror_tree *tree, const char *base, const char *vers
     const char *name, struct buffer *content)
 {
 	struct failure unreadable;
-	char *rest = NULL;
-
-	if (asprintf(&rest, "%s/%s", version, name) < 0)
-		abort();
+	char *rest = buffer_text("%s/%s", version, name);
 	char *file = mirror_tree_name(tree, base, rest);
 	file_read(file, CATALOGUE_MAX_BYTES, content, &unreadable);
 	free(file);
@@ -214,10 +211,7 @@ on_ready(void *arg, size_t item, struct failure *failure)
 static bool
 download_rest(struct staging *self, struct failure *failure)
 {
-	char *what = NULL;
-
-	if (asprintf(&what, "%s %s", self->copy->product, self->release->catalogue->version) < 0)
-		abort();
+	char *what = buffer_text("%s %s", self->copy->product, self->release->catalogue->version);
 	const struct download_order order = {
 	    .cache = self->copy->pool,
 	    .https = self->copy->https,

@@ -41,15 +41,6 @@ struct mirror_leaving {
 	size_t count;
 };
 
-static char *
-join(const char *a, const char *b, const char *c)
-{
-	char *text = NULL;
-	if (asprintf(&text, "%s%s%s", a, b, c) < 0)
-		abort();
-	return text;
-}
-
 /* FOLDER's entries from the first one on; NULL with errno set. */
 static DIR *
 entries_of(int folder)
@@ -73,7 +64,7 @@ place_name(const char *product, const char *base)
 	digest_run_add(run, base, strlen(base));
 	digest_run_finish(run, &digest);
 	digest_run_free(run);
-	return join(product, "-", digest.sha256);
+	return buffer_text("%s-%s", product, digest.sha256);
 }
 
 static struct place *
@@ -105,8 +96,8 @@ read_place(struct mirror_leaving *self, const char *name, struct failure *failur
 {
 	size_t len = strlen(name), tail = DIGEST_SHA256_SIZE; /* "-" and the digits */
 	struct buffer text = {0};
-	char *rest = join("/products/", name, "");
-	char *file = join(mirror_tree_own(self->tree), rest, "");
+	char *rest = buffer_text("/products/%s", name);
+	char *file = buffer_text("%s%s", mirror_tree_own(self->tree), rest);
 	bool done = file_read(file, PATH_BYTES_MAX, &text, failure);
 
 	if (done) {
@@ -328,7 +319,7 @@ mirror_leaving_keep_version(struct mirror_leaving *self, const char *product, co
     const char *version, struct failure *failure)
 {
 	char *name = place_name(product, base);
-	char *mark = join(name, "-", version);
+	char *mark = buffer_text("%s-%s", name, version);
 	bool done = forget(self, mark, failure);
 
 	free(mark);
@@ -374,7 +365,7 @@ mirror_leaving_versions(struct mirror_leaving *self, const struct index *index, 
 
 	for (size_t i = 0; i < list.count && done; i++) {
 		const char *version = list.names[i];
-		char *mark = join(name, "-", version);
+		char *mark = buffer_text("%s-%s", name, version);
 		if (!index_has(index, version) &&
 		    mirror_copy_is_there(self->tree, base, index->product, version))
 			done = leave_version(self, folder, version, mark, failure);
@@ -416,7 +407,7 @@ remove_beside(const struct mirror_leaving *self, const struct place *place, int 
 	struct failure unreadable;
 	struct buffer text = {0};
 	char *file = mirror_tree_name(self->tree, place->base, name);
-	char *signature = join(name, SIGNED_SUFFIX, "");
+	char *signature = buffer_text("%s" SIGNED_SUFFIX, name);
 
 	file_read(file, CATALOGUE_MAX_BYTES, &text, &unreadable);
 	char *product = product_of(&text);
@@ -439,7 +430,7 @@ remove_place(struct mirror_leaving *self, const struct place *place, int folder,
 	                              remove_beside(self, place, folder, CATALOGUE_NAME, failure));
 
 	for (size_t i = 0; i < list->count && done; i++) {
-		char *mark = join(place->name, "-", list->names[i]);
+		char *mark = buffer_text("%s-%s", place->name, list->names[i]);
 		done = remove_version(self, folder, list->names[i], mark, failure);
 		free(mark);
 	}

@@ -63,11 +63,9 @@ is_no_rollback(const struct mirror_copy *copy, const struct index *new,
 static struct index *
 get_index(const struct mirror_copy *copy, struct signed_text *pair, struct failure *failure)
 {
-	char *path = NULL;
+	char *path = buffer_text("%s" INDEX_NAME, copy->base);
 	struct index *index = NULL;
 
-	if (asprintf(&path, "%s" INDEX_NAME, copy->base) < 0)
-		abort();
 	if (signed_get(pair, path, INDEX_MAX_BYTES, copy->config->release, copy->https, failure))
 		index = index_read(&pair->text, path, failure);
 	else if (failure->kind == FAILURE_NOT_FOUND)
@@ -95,10 +93,7 @@ static bool
 put_pair(const struct mirror_copy *copy, const char *name, const struct buffer *text,
     const struct buffer *signature, struct failure *failure)
 {
-	char *signature_name = NULL;
-
-	if (asprintf(&signature_name, "%s" SIGNED_SUFFIX, name) < 0)
-		abort();
+	char *signature_name = buffer_text("%s" SIGNED_SUFFIX, name);
 	const struct mirror_tree_file files[] = {{name, text}, {signature_name, signature}};
 	bool done = mirror_tree_put(copy->tree, copy->folder, files, 2, failure);
 	free(signature_name);

@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
+
 #define STAGING "staging"
 #define LOCK "mirror.lock"
 
@@ -35,22 +37,6 @@ struct mirror_tree {
 	char stage[NAME_SIZE]; /* what is put together there now; "" for nothing */
 	int stage_folder;
 };
-
-static bool
-fail(struct failure *failure, const char *doing, const char *name)
-{
-	return failure_set(
-	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, name, strerror(errno));
-}
-
-static char *
-join(const char *a, const char *b, const char *c)
-{
-	char *text = NULL;
-	if (asprintf(&text, "%s%s%s", a, b, c) < 0)
-		abort();
-	return text;
-}
 
 /* A name in staging that nothing has yet: the folder was empty at the start. */
 static void
@@ -131,7 +117,8 @@ mirror_tree_find(
     const struct mirror_tree *self, const char *base, int *folder, struct failure *failure)
 {
 	*folder = walk_base(self, base, FIND);
-	return *folder >= 0 || errno == ENOENT || fail(failure, "open the folder of", base);
+	return *folder >= 0 || errno == ENOENT ||
+	       failure_errno(failure, "open the folder of", base);
 }
 
 /* ---- taking apart ------------------------------------------------------------------------- */
@@ -176,7 +163,7 @@ static bool
 remove_staged(const struct mirror_tree *self, const char *name, struct failure *failure)
 {
 	return remove_entry(self->staging, name) || errno == ENOENT ||
-	       fail(failure, "remove what lies in", self->own);
+	       failure_errno(failure, "remove what lies in", self->own);
 }
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -187,12 +174,12 @@ lock(struct mirror_tree *self, struct failure *failure)
 	self->lock =
 	    openat(self->own_folder, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (self->lock < 0)
-		return fail(failure, "make the lock in", self->own);
+		return failure_errno(failure, "make the lock in", self->own);
 	if (flock(self->lock, LOCK_EX | LOCK_NB) == 0)
 		return true;
 	return errno == EWOULDBLOCK ? failure_set(failure, FAILURE_LOCAL,
 	                                  "another spot mirror is at work in %s", self->folder)
-	                            : fail(failure, "lock", self->own);
+	                            : failure_errno(failure, "lock", self->own);
 }
 
 /* What a killed process left there goes. */
@@ -201,9 +188,10 @@ clean_staging(struct mirror_tree *self, struct failure *failure)
 {
 	self->staging = enter(self->own_folder, STAGING, MAKE_ON_DISK);
 	if (self->staging < 0)
-		return fail(failure, "make the folder for staging in", self->own);
+		return failure_errno(failure, "make the folder for staging in", self->own);
 	int again = openat(self->staging, ".", FOLDER_FLAGS);
-	return (again >= 0 && empty(again)) || fail(failure, "empty the staging in", self->own);
+	return (again >= 0 && empty(again)) ||
+	       failure_errno(failure, "empty the staging in", self->own);
 }
 
 /* Tells before anything is downloaded, not after. */
@@ -215,7 +203,7 @@ can_exchange(struct mirror_tree *self, struct failure *failure)
 	new_name(self, a);
 	new_name(self, b);
 	if (mkdirat(self->staging, a, 0755) != 0 || mkdirat(self->staging, b, 0755) != 0)
-		return fail(failure, "make a folder in", self->own);
+		return failure_errno(failure, "make a folder in", self->own);
 	if (renameat2(self->staging, a, self->staging, b, RENAME_EXCHANGE) != 0)
 		return failure_set(failure, FAILURE_LOCAL,
 		    "the file system of %s cannot exchange two folders in one step (%s): a mirror "
@@ -228,16 +216,16 @@ static bool
 open_folders(struct mirror_tree *self, struct failure *failure)
 {
 	if (mkdir(self->folder, 0755) != 0 && errno != EEXIST)
-		return fail(failure, "make", self->folder);
+		return failure_errno(failure, "make", self->folder);
 	self->root = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (self->root < 0)
-		return fail(failure, "open", self->folder);
+		return failure_errno(failure, "open", self->folder);
 	/* Whoever serves DIR to others, as another user, cannot serve this. */
 	if (mkdirat(self->root, MIRROR_TREE_OWN, 0700) != 0 && errno != EEXIST)
-		return fail(failure, "make", self->own);
+		return failure_errno(failure, "make", self->own);
 	self->own_folder = enter(self->root, MIRROR_TREE_OWN, FIND);
 	if (self->own_folder < 0)
-		return fail(failure, "open", self->own);
+		return failure_errno(failure, "open", self->own);
 	return lock(self, failure) && clean_staging(self, failure) && can_exchange(self, failure);
 }
 
@@ -248,7 +236,7 @@ mirror_tree_open(const char *folder, struct failure *failure)
 
 	*self = (struct mirror_tree){
 	    .folder = buffer_strdup(folder),
-	    .own = join(folder, "/" MIRROR_TREE_OWN, ""),
+	    .own = buffer_text("%s/" MIRROR_TREE_OWN, folder),
 	    .root = -1,
 	    .own_folder = -1,
 	    .staging = -1,
@@ -287,7 +275,7 @@ mirror_tree_own(const struct mirror_tree *self)
 char *
 mirror_tree_name(const struct mirror_tree *self, const char *base, const char *rest)
 {
-	return join(self->folder, base, rest);
+	return buffer_text("%s%s%s", self->folder, base, rest);
 }
 
 /* ---- files -------------------------------------------------------------------------------- */
@@ -296,18 +284,9 @@ static bool
 write_all(int fd, const struct buffer *content)
 {
 	size_t len = buffer_size(content);
-	const char *bytes = len > 0 ? buffer_bytes(content) : "";
 
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
-	}
-	return fchmod(fd, 0644) == 0 && fsync(fd) == 0;
+	return file_write_all(fd, len > 0 ? buffer_bytes(content) : "", len) &&
+	       fchmod(fd, 0644) == 0 && fsync(fd) == 0;
 }
 
 bool
@@ -318,7 +297,7 @@ mirror_tree_stage_file(
 	bool done = fd >= 0 && write_all(fd, content);
 
 	if (!done)
-		fail(failure, "write", name);
+		failure_errno(failure, "write", name);
 	if (fd >= 0)
 		close(fd);
 	return done;
@@ -361,17 +340,17 @@ mirror_tree_put(struct mirror_tree *self, int folder, const struct mirror_tree_f
 	for (size_t i = 0; i < count; i++) {
 		if (temps[i][0] != '\0' &&
 		    renameat(self->staging, temps[i], folder, files[i].name) != 0)
-			return fail(failure, "write", files[i].name);
+			return failure_errno(failure, "write", files[i].name);
 	}
-	return !changed || fsync(folder) == 0 || fail(failure, "write", files[0].name);
+	return !changed || fsync(folder) == 0 || failure_errno(failure, "write", files[0].name);
 }
 
 bool
 mirror_tree_unlink(int folder, const char *name, struct failure *failure)
 {
 	if (unlinkat(folder, name, 0) != 0)
-		return errno == ENOENT || fail(failure, "remove", name);
-	return fsync(folder) == 0 || fail(failure, "remove", name);
+		return errno == ENOENT || failure_errno(failure, "remove", name);
+	return fsync(folder) == 0 || failure_errno(failure, "remove", name);
 }
 
 /* ---- versions ----------------------------------------------------------------------------- */
@@ -383,7 +362,7 @@ mirror_tree_stage(struct mirror_tree *self, struct failure *failure)
 	new_name(self, self->stage);
 	self->stage_folder = enter(self->staging, self->stage, MAKE);
 	if (self->stage_folder < 0)
-		fail(failure, "make a folder in", self->own);
+		failure_errno(failure, "make a folder in", self->own);
 	return self->stage_folder;
 }
 
@@ -413,7 +392,7 @@ mirror_tree_stage_folder(int stage, const char *path, const char **name, struct 
 
 	*name = slash != NULL ? slash + 1 : path;
 	if (folder < 0)
-		fail(failure, "make the folder of", path);
+		failure_errno(failure, "make the folder of", path);
 	return folder;
 }
 
@@ -452,13 +431,13 @@ mirror_tree_publish(struct mirror_tree *self, int folder, const char *version, b
 	memcpy(name, self->stage, sizeof name);
 	int again = openat(self->stage_folder, ".", FOLDER_FLAGS);
 	if (again < 0 || !sync_names(again))
-		return fail(failure, "sync", version);
+		return failure_errno(failure, "sync", version);
 	if (renameat2(self->staging, name, folder, version,
 	        replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) != 0)
-		return fail(failure, "put in place", version);
+		return failure_errno(failure, "put in place", version);
 	forget_stage(self);
 	if (fsync(folder) != 0 || fsync(self->staging) != 0)
-		return fail(failure, "put in place", version);
+		return failure_errno(failure, "put in place", version);
 	return !replaces || remove_staged(self, name, failure);
 }
 
@@ -471,6 +450,6 @@ mirror_tree_remove(
 	new_name(self, name);
 	if (renameat2(folder, version, self->staging, name, RENAME_NOREPLACE) != 0 ||
 	    fsync(folder) != 0 || fsync(self->staging) != 0)
-		return fail(failure, "remove", version);
+		return failure_errno(failure, "remove", version);
 	return remove_staged(self, name, failure);
 }

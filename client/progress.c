@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../policy/buffer.h"
+#include "clock.h"
 #include "report.h"
 
 enum {
@@ -28,21 +28,11 @@ struct progress {
 	int64_t begun, shown; /* milliseconds */
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-		abort();
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct progress *
 progress_new(const char *what, size_t files, uint64_t bytes)
 {
 	struct progress *self = buffer_alloc(sizeof *self);
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	*self = (struct progress){
 	    .what = what, .files = files, .bytes = bytes, .begun = now, .shown = now};
@@ -117,7 +107,7 @@ void
 progress_tick(struct progress *self)
 {
 	char figures[LINE_MAX_BYTES];
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	if (report_has_status()) {
 		if (now - self->shown < BAR_MS)

@@ -2,22 +2,13 @@
 #include "rate.h"
 
 #include <stdlib.h>
-#include <time.h>
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-		abort();
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#include "clock.h"
 
 static void
 pay(struct rate *self)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	double paid = (double)(now - self->at) * (double)self->limit / 1000;
 
 	self->debt = self->debt > paid ? self->debt - paid : 0;

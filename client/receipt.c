@@ -24,8 +24,7 @@ is_filed_as(const json_t *receipt, const char *system, const char *sha256)
 
 	if (customer == NULL || !policy_value_is_id(customer))
 		return false;
-	if (asprintf(&path, "/snapshots/%s/%s/%s.json", customer, system, sha256) < 0)
-		abort();
+	path = buffer_text("/snapshots/%s/%s/%s.json", customer, system, sha256);
 	bool is = has(receipt, "path", path);
 	free(path);
 	return is;

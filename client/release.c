@@ -67,11 +67,8 @@ release_get(struct release *self, const struct release_order *order, const char 
 {
 	bool newest = order->version == NULL;
 	struct signed_text pair = {0};
-	char *name = NULL;
-
-	if (asprintf(&name, "%s%s%s" CATALOGUE_NAME, base, newest ? "" : order->version,
-	        newest ? "" : "/") < 0)
-		abort();
+	char *name = buffer_text(
+	    "%s%s%s" CATALOGUE_NAME, base, newest ? "" : order->version, newest ? "" : "/");
 	bool done = signed_get(&pair, name, CATALOGUE_MAX_BYTES, order->signer, https, failure);
 	self->text = pair.text;
 	self->signature = pair.signature;
@@ -95,9 +92,5 @@ release_fini(struct release *self)
 char *
 release_path(const struct release *self, const char *base, const struct catalogue_file *file)
 {
-	char *path = NULL;
-
-	if (asprintf(&path, "%s%s/%s", base, self->catalogue->version, file->path) < 0)
-		abort();
-	return path;
+	return buffer_text("%s%s/%s", base, self->catalogue->version, file->path);
 }

@@ -17,10 +17,7 @@
 static char *
 signature_name_of(const char *name)
 {
-	char *text = NULL;
-	if (asprintf(&text, "%s" SIGNED_SUFFIX, name) < 0)
-		abort();
-	return text;
+	return buffer_text("%s" SIGNED_SUFFIX, name);
 }
 
 static bool
@@ -72,8 +69,7 @@ key_of(const char *certificate, const char *key)
 		return buffer_strdup(key);
 	if (len > 4 && strcmp(certificate + len - 4, ".crt") == 0)
 		len -= 4;
-	if (asprintf(&name, "%.*s.key", (int)len, certificate) < 0)
-		abort();
+	name = buffer_text("%.*s.key", (int)len, certificate);
 	return name;
 }
 

@@ -15,21 +15,16 @@ enum { RECEIPT_MAX_BYTES = 64 * 1024 };
 char *
 snapshot_send_path(const char *system)
 {
-	char *path = NULL;
-	if (asprintf(&path, "/snapshots/%s", system) < 0)
-		abort();
-	return path;
+	return buffer_text("/snapshots/%s", system);
 }
 
 char *
 snapshot_send_digest(const char *sha256)
 {
-	char base64[DIGEST_BASE64_SIZE], *field = NULL;
+	char base64[DIGEST_BASE64_SIZE];
 
 	digest_base64(sha256, base64);
-	if (asprintf(&field, "Content-Digest: sha-256=:%s:", base64) < 0)
-		abort();
-	return field;
+	return buffer_text("Content-Digest: sha-256=:%s:", base64);
 }
 
 static bool

@@ -39,22 +39,6 @@ struct spool {
 	int lock;
 };
 
-static char *
-join(const char *a, const char *b, const char *c)
-{
-	char *text = NULL;
-	if (asprintf(&text, "%s%s%s", a, b, c) < 0)
-		abort();
-	return text;
-}
-
-static bool
-fail(struct failure *failure, const char *doing, const char *name)
-{
-	return failure_set(
-	    failure, FAILURE_LOCAL, "cannot %s %s: %s", doing, name, strerror(errno));
-}
-
 static void
 digest_of(const struct buffer *text, struct digest *digest)
 {
@@ -70,7 +54,7 @@ digest_of(const struct buffer *text, struct digest *digest)
 static bool
 make_folder(const char *name, struct failure *failure)
 {
-	return mkdir(name, 0755) == 0 || errno == EEXIST || fail(failure, "make", name);
+	return mkdir(name, 0755) == 0 || errno == EEXIST || failure_errno(failure, "make", name);
 }
 
 /* What was just made survives a crash, too. */
@@ -81,7 +65,7 @@ sync_folder(const char *name, struct failure *failure)
 	bool done = fd >= 0 && fsync(fd) == 0;
 
 	if (!done)
-		fail(failure, "sync", name);
+		failure_errno(failure, "sync", name);
 	if (fd >= 0)
 		close(fd);
 	return done;
@@ -90,7 +74,7 @@ sync_folder(const char *name, struct failure *failure)
 static bool
 open_folders(struct spool *self, const char *state, struct failure *failure)
 {
-	char *lock = join(state, "/lock", "");
+	char *lock = buffer_text("%s/lock", state);
 	bool done = false;
 
 	if (make_folder(state, failure) && make_folder(self->outgoing, failure) &&
@@ -98,8 +82,8 @@ open_folders(struct spool *self, const char *state, struct failure *failure)
 	    sync_folder(state, failure)) {
 		self->folder = open(self->outgoing, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		self->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-		done = (self->folder >= 0 || fail(failure, "open", self->outgoing)) &&
-		       (self->lock >= 0 || fail(failure, "open", lock));
+		done = (self->folder >= 0 || failure_errno(failure, "open", self->outgoing)) &&
+		       (self->lock >= 0 || failure_errno(failure, "open", lock));
 	}
 	free(lock);
 	return done;
@@ -111,9 +95,9 @@ spool_open(const char *state, struct failure *failure)
 	struct spool *self = buffer_alloc(sizeof *self);
 
 	*self = (struct spool){
-	    .outgoing = join(state, "/outgoing", ""),
-	    .receipts = join(state, "/receipts", ""),
-	    .refused = join(state, "/refused", ""),
+	    .outgoing = buffer_text("%s/outgoing", state),
+	    .receipts = buffer_text("%s/receipts", state),
+	    .refused = buffer_text("%s/refused", state),
 	    .folder = -1,
 	    .lock = -1,
 	};
@@ -156,7 +140,7 @@ sweep(const char *folder, const char *suffix)
 	int count = scandir(folder, &files, NULL, alphasort);
 
 	for (int i = 0; i < count; i++) {
-		char *name = join(folder, "/", files[i]->d_name);
+		char *name = buffer_text("%s/%s", folder, files[i]->d_name);
 		if (is_leftover_of(files[i]->d_name, suffix))
 			unlink(name);
 		free(name);
@@ -172,7 +156,8 @@ spool_lock(struct spool *self, struct failure *failure)
 		report_detail("another spot is sending snapshots: waiting for its end");
 		while (flock(self->lock, LOCK_EX) != 0) {
 			if (errno != EINTR)
-				return fail(failure, "lock the spool above", self->outgoing);
+				return failure_errno(
+				    failure, "lock the spool above", self->outgoing);
 		}
 	}
 	sweep(self->receipts, SUFFIX);
@@ -237,7 +222,7 @@ spool_list(struct spool *self, struct spool_list *list, struct failure *failure)
 	}
 	free(files);
 	flock(self->folder, LOCK_UN);
-	return count >= 0 || fail(failure, "read", self->outgoing);
+	return count >= 0 || failure_errno(failure, "read", self->outgoing);
 }
 
 void
@@ -262,8 +247,7 @@ entry_name(const char *system, const char *sha256)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(seconds, sizeof seconds, "%Y%m%dT%H%M%S", &tm);
-	if (asprintf(&name, "%s.%09ldZ-%s-%s" SUFFIX, seconds, now.tv_nsec, system, sha256) < 0)
-		abort();
+	name = buffer_text("%s.%09ldZ-%s-%s" SUFFIX, seconds, now.tv_nsec, system, sha256);
 	return name;
 }
 
@@ -285,10 +269,10 @@ write_entry(struct spool *self, const char *system, const char *sha256, const st
     struct failure *failure)
 {
 	char *file = entry_name(system, sha256);
-	char *name = join(self->outgoing, "/", file);
+	char *name = buffer_text("%s/%s", self->outgoing, file);
 
 	if (flock(self->folder, LOCK_SH) != 0) {
-		fail(failure, "lock", self->outgoing);
+		failure_errno(failure, "lock", self->outgoing);
 		free(file);
 		file = NULL;
 	} else if (!file_write(name, text, failure)) {
@@ -321,7 +305,7 @@ bool
 spool_read(const struct spool *self, const struct spool_entry *entry, struct buffer *text,
     struct failure *failure)
 {
-	char *name = join(self->outgoing, "/", entry->file);
+	char *name = buffer_text("%s/%s", self->outgoing, entry->file);
 	struct digest digest;
 	bool done = file_read(name, INVENTORY_MAX_BYTES, text, failure);
 
@@ -340,10 +324,7 @@ spool_read(const struct spool *self, const struct spool_entry *entry, struct buf
 char *
 spool_receipt_name(const struct spool *self, const struct spool_entry *entry)
 {
-	char *name = NULL;
-	if (asprintf(&name, "%s/%s-%s" SUFFIX, self->receipts, entry->system, entry->sha256) < 0)
-		abort();
-	return name;
+	return buffer_text("%s/%s-%s" SUFFIX, self->receipts, entry->system, entry->sha256);
 }
 
 bool
@@ -353,7 +334,7 @@ spool_keep_receipt(struct spool *self, const struct spool_entry *entry,
 	char *name = spool_receipt_name(self, entry);
 	bool done = file_write(name, receipt, failure) &&
 	            ((unlinkat(self->folder, entry->file, 0) == 0 && fsync(self->folder) == 0) ||
-	                fail(failure, "remove", entry->file));
+	                failure_errno(failure, "remove", entry->file));
 
 	free(name);
 	return done;
@@ -363,14 +344,14 @@ bool
 spool_refuse(struct spool *self, const struct spool_entry *entry, const char *reason,
     struct failure *failure)
 {
-	char *from = join(self->outgoing, "/", entry->file);
-	char *to = join(self->refused, "/", entry->file);
-	char *name = join(to, REASON_SUFFIX, "");
+	char *from = buffer_text("%s/%s", self->outgoing, entry->file);
+	char *to = buffer_text("%s/%s", self->refused, entry->file);
+	char *name = buffer_text("%s" REASON_SUFFIX, to);
 	struct buffer text = {0};
 
 	buffer_printf(&text, "%s\n", reason);
 	bool done = file_write(name, &text, failure) &&
-	            (rename(from, to) == 0 || fail(failure, "move away", from)) &&
+	            (rename(from, to) == 0 || failure_errno(failure, "move away", from)) &&
 	            sync_folder(self->refused, failure) && sync_folder(self->outgoing, failure);
 	buffer_fini(&text);
 	free(name);
@@ -382,8 +363,8 @@ spool_refuse(struct spool *self, const struct spool_entry *entry, const char *re
 bool
 spool_was_taken(const struct spool *self, const char *file, struct failure *failure)
 {
-	char *refused = join(self->refused, "/", file);
-	char *name = join(refused, REASON_SUFFIX, "");
+	char *refused = buffer_text("%s/%s", self->refused, file);
+	char *name = buffer_text("%s" REASON_SUFFIX, refused);
 	struct buffer text = {0};
 	bool taken = access(refused, F_OK) != 0 && errno == ENOENT;
 

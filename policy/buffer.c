@@ -110,3 +110,16 @@ buffer_fini(struct buffer *self)
 	free(self->data);
 	*self = (struct buffer){0};
 }
+
+char *
+buffer_text(const char *format, ...)
+{
+	va_list args;
+	char *text = NULL;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		abort();
+	va_end(args);
+	return text;
+}

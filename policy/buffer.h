@@ -48,4 +48,7 @@ char *buffer_strdup(const char *text);
 /* Copies N bytes and adds a NUL. */
 char *buffer_copy(const char *bytes, size_t n);
 
+/* asprintf() that aborts; the caller frees the text. */
+char *buffer_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif
