@@ -5,9 +5,8 @@
  */
 #include <curl/curl.h>
 #include <errno.h>
-#include <getopt.h>
-#include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,28 +20,12 @@
 #include "index_command.h"
 #include "licence.h"
 #include "mirror.h"
+#include "options.h"
 #include "report.h"
 #include "snapshot_command.h"
 #include "update.h"
 
 #define DEFAULT_CONFIG "/etc/spot/spot.yaml"
-
-/* What the command line says; what it does not say is NULL. */
-struct options {
-	const char *config;
-	bool json;
-	const char *argument, *second; /* what stands behind the command */
-	const char *to;
-	const char *from;
-	const char *under;
-	bool dry_run, send, pending;
-	const char *product, *version, *expires, *sign, *key, *signer;
-	const char *rate, *max;
-	char *const *products; /* of a mirror: what stands behind its first argument */
-	size_t product_count;
-	const char *grace;
-	bool verify;
-};
 
 static void
 print_usage(FILE *out)
@@ -101,7 +84,8 @@ load_config(const struct options *options, struct failure *failure)
 		failure_set(failure, FAILURE_CONFIGURATION, "%s has problems: %zu", options->config,
 		    problems_count(problems));
 	problems_free(problems);
-	if (config != NULL && options->rate != NULL && !read_rate(options->rate, config, failure)) {
+	if (config != NULL && options->given[OPTION_RATE] != NULL &&
+	    !read_rate(options->given[OPTION_RATE], config, failure)) {
 		config_free(config);
 		config = NULL;
 	}
@@ -172,7 +156,8 @@ static bool
 fetch(const struct options *options, const struct config *config, struct https *https,
     struct failure *failure)
 {
-	const struct fetch_order order = {options->argument, options->second, options->to, config};
+	const struct fetch_order order = {
+	    options_word(options, 0), options_word(options, 1), options->given[OPTION_TO], config};
 	struct fetch_result result = {0};
 	struct buffer out = {0};
 	bool done = fetch_product(&order, https, &result, failure);
@@ -188,7 +173,7 @@ fetch(const struct options *options, const struct config *config, struct https *
 static bool
 run_fetch(const struct options *options, struct failure *failure)
 {
-	if (options->to == NULL)
+	if (options->given[OPTION_TO] == NULL)
 		return failure_set(failure, FAILURE_USAGE, "fetch needs --to");
 	return with_servers(options, fetch, failure);
 }
@@ -198,7 +183,7 @@ update(const struct options *options, const struct config *config, struct https 
     struct failure *failure)
 {
 	struct buffer out = {0};
-	bool done = update_all(config, options->argument, https, &out, failure);
+	bool done = update_all(config, options_word(options, 0), https, &out, failure);
 
 	return end_with(&out, done, options, failure);
 }
@@ -214,10 +199,11 @@ run_cache_gc(const struct options *options, struct failure *failure)
 {
 	struct buffer out = {0};
 
-	if (options->max == NULL)
+	if (options->given[OPTION_MAX] == NULL)
 		return failure_set(failure, FAILURE_USAGE, "cache gc needs --max");
 	struct config *config = load_config(options, failure);
-	bool done = config != NULL && cache_command_gc(config->cache, options->max, &out, failure);
+	bool done = config != NULL &&
+	            cache_command_gc(config->cache, options->given[OPTION_MAX], &out, failure);
 	config_free(config);
 	return end_with(&out, done, options, failure);
 }
@@ -243,14 +229,15 @@ run_snapshot_on(const struct options *options, struct snapshot_order *order, str
 		return false;
 	bool done = false;
 	order->cache = config->cache;
-	if (options->dry_run)
+	if (options->given[OPTION_DRY_RUN] != NULL)
 		done = snapshot_command_show(order, out, failure);
-	else if (options->pending)
+	else if (options->given[OPTION_PENDING] != NULL)
 		done = snapshot_command_pending(config, options->json, out, failure);
 	else
 		done = snapshot_command_send(config, order, out, failure);
 	config_free(config);
-	if (done && !options->dry_run && !options->pending && !options->json)
+	if (done && options->given[OPTION_DRY_RUN] == NULL &&
+	    options->given[OPTION_PENDING] == NULL && !options->json)
 		buffer_fini(out);
 	return done;
 }
@@ -258,19 +245,23 @@ run_snapshot_on(const struct options *options, struct snapshot_order *order, str
 static bool
 run_snapshot(const struct options *options, struct failure *failure)
 {
-	struct snapshot_order order = {options->argument, options->from, NULL, options->under};
+	struct snapshot_order order = {options_word(options, 0), options->given[OPTION_FROM], NULL,
+	    options->given[OPTION_UNDER]};
 	struct buffer out = {0};
 	bool done = false;
 
-	if ((order.system != NULL) + options->send + options->pending != 1)
+	if ((order.system != NULL) + (options->given[OPTION_SEND] != NULL) +
+	        (options->given[OPTION_PENDING] != NULL) !=
+	    1)
 		return failure_set(failure, FAILURE_USAGE,
 		    "snapshot needs the name of a system, --send or --pending");
-	bool chosen = order.from != NULL || order.under != NULL || options->dry_run;
+	bool chosen =
+	    order.from != NULL || order.under != NULL || options->given[OPTION_DRY_RUN] != NULL;
 	if ((chosen && order.system == NULL) || (order.from != NULL && order.under != NULL))
 		return failure_set(failure, FAILURE_USAGE,
 		    "snapshot takes --dry-run and one of --from and --under with the name of a "
 		    "system, and only there");
-	if (options->dry_run && order.from != NULL)
+	if (options->given[OPTION_DRY_RUN] != NULL && order.from != NULL)
 		done = snapshot_command_show(&order, &out, failure);
 	else
 		done = run_snapshot_on(options, &order, &out, failure);
@@ -283,8 +274,10 @@ run_snapshot(const struct options *options, struct failure *failure)
 static bool
 run_catalogue_make(const struct options *options, struct failure *failure)
 {
-	const struct catalogue_order order = {options->argument, options->product, options->version,
-	    options->expires, options->sign, options->key};
+	const struct catalogue_order order = {options_word(options, 0),
+	    options->given[OPTION_PRODUCT], options->given[OPTION_VERSION],
+	    options->given[OPTION_EXPIRES], options->given[OPTION_SIGN],
+	    options->given[OPTION_KEY]};
 
 	if (order.product == NULL || order.version == NULL || order.expires == NULL ||
 	    order.certificate == NULL)
@@ -296,16 +289,18 @@ run_catalogue_make(const struct options *options, struct failure *failure)
 static bool
 run_catalogue_check(const struct options *options, struct failure *failure)
 {
-	if (options->signer == NULL)
+	if (options->given[OPTION_SIGNER] == NULL)
 		return failure_set(failure, FAILURE_USAGE, "catalogue check needs --signer");
-	return catalogue_command_check(options->argument, options->signer, failure);
+	return catalogue_command_check(
+	    options_word(options, 0), options->given[OPTION_SIGNER], failure);
 }
 
 static bool
 run_catalogue_index(const struct options *options, struct failure *failure)
 {
-	const struct index_order order = {
-	    options->argument, options->product, options->expires, options->sign, options->key};
+	const struct index_order order = {options_word(options, 0), options->given[OPTION_PRODUCT],
+	    options->given[OPTION_EXPIRES], options->given[OPTION_SIGN],
+	    options->given[OPTION_KEY]};
 
 	if (order.product == NULL || order.expires == NULL || order.certificate == NULL)
 		return failure_set(failure, FAILURE_USAGE,
@@ -318,13 +313,15 @@ static bool
 mirror(const struct options *options, const struct config *config, struct https *https,
     struct failure *failure)
 {
-	struct mirror_order order = {options->argument, options->products, options->product_count,
-	    MIRROR_GRACE, options->verify};
+	struct mirror_order order = {options_word(options, 0), options->words + 1,
+	    options->word_count - 1, MIRROR_GRACE, options->given[OPTION_VERIFY] != NULL};
 	struct buffer out = {0};
 
-	if (options->grace != NULL && !mirror_read_grace(options->grace, &order.grace))
+	if (options->given[OPTION_GRACE] != NULL &&
+	    !mirror_read_grace(options->given[OPTION_GRACE], &order.grace))
 		return failure_set(failure, FAILURE_USAGE,
-		    "--grace takes a duration, such as 12h or 7d, not %s", options->grace);
+		    "--grace takes a duration, such as 12h or 7d, not %s",
+		    options->given[OPTION_GRACE]);
 	struct mirror_report *report = mirror_report_new();
 	bool done = mirror_run(&order, config, https, report, failure);
 	mirror_report_print(report);
@@ -342,43 +339,53 @@ mirror(const struct options *options, const struct config *config, struct https 
 static bool
 run_mirror(const struct options *options, struct failure *failure)
 {
-	for (size_t i = 0; i < options->product_count; i++) {
-		if (!policy_value_is_id(options->products[i]))
+	for (size_t i = 1; i < options->word_count; i++) {
+		if (!policy_value_is_id(options->words[i]))
 			return failure_set(
-			    failure, FAILURE_USAGE, "not a product id: %s", options->products[i]);
+			    failure, FAILURE_USAGE, "not a product id: %s", options->words[i]);
 	}
 	return with_servers(options, mirror, failure);
 }
 
-/* A command is one word or two; then come MIN to MAX arguments. */
+/* A command is one word or two; then come MIN to MAX arguments, and the options in TAKES. */
 struct command {
 	const char *word, *second;
-	int min, max;
+	size_t min, max;
 	bool (*run)(const struct options *options, struct failure *failure);
+	unsigned takes;
 };
+
+#define SIGNING                                                                              \
+	(OPTION_BIT(OPTION_PRODUCT) | OPTION_BIT(OPTION_EXPIRES) | OPTION_BIT(OPTION_SIGN) | \
+	    OPTION_BIT(OPTION_KEY))
 
 static const struct command commands[] = {
-    {"list", NULL, 0, 0, run_list},
-    {"fetch", NULL, 1, 2, run_fetch},
-    {"update", NULL, 0, 1, run_update},
-    {"cache", "gc", 0, 0, run_cache_gc},
-    {"cache", "verify", 0, 0, run_cache_verify},
-    {"snapshot", NULL, 0, 1, run_snapshot},
-    {"catalogue", "make", 1, 1, run_catalogue_make},
-    {"catalogue", "check", 1, 1, run_catalogue_check},
-    {"catalogue", "index", 1, 1, run_catalogue_index},
-    {"mirror", NULL, 1, INT_MAX, run_mirror},
+    {"list", NULL, 0, 0, run_list, 0},
+    {"fetch", NULL, 1, 2, run_fetch, OPTION_BIT(OPTION_TO) | OPTION_BIT(OPTION_RATE)},
+    {"update", NULL, 0, 1, run_update, OPTION_BIT(OPTION_RATE)},
+    {"cache", "gc", 0, 0, run_cache_gc, OPTION_BIT(OPTION_MAX)},
+    {"cache", "verify", 0, 0, run_cache_verify, 0},
+    {"snapshot", NULL, 0, 1, run_snapshot,
+        OPTION_BIT(OPTION_FROM) | OPTION_BIT(OPTION_UNDER) | OPTION_BIT(OPTION_DRY_RUN) |
+            OPTION_BIT(OPTION_SEND) | OPTION_BIT(OPTION_PENDING)},
+    {"mirror", NULL, 1, SIZE_MAX, run_mirror,
+        OPTION_BIT(OPTION_VERIFY) | OPTION_BIT(OPTION_GRACE) | OPTION_BIT(OPTION_RATE)},
+    {"catalogue", "make", 1, 1, run_catalogue_make, SIGNING | OPTION_BIT(OPTION_VERSION)},
+    {"catalogue", "check", 1, 1, run_catalogue_check, OPTION_BIT(OPTION_SIGNER)},
+    {"catalogue", "index", 1, 1, run_catalogue_index, SIGNING},
 };
 
-/* The command that the COUNT words begin with; NULL when there is none. */
+/* The command that the words begin with; NULL when there is none. */
 static const struct command *
-find_command(int count, char **words)
+find_command(const struct options *options)
 {
+	const char *first = options_word(options, 0), *second = options_word(options, 1);
+
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		const struct command *command = &commands[i];
-		if (count > 0 && strcmp(command->word, words[0]) == 0 &&
+		if (strcmp(command->word, first) == 0 &&
 		    (command->second == NULL ||
-		        (count > 1 && strcmp(command->second, words[1]) == 0)))
+		        (second != NULL && strcmp(command->second, second) == 0)))
 			return command;
 	}
 	return NULL;
@@ -401,119 +408,29 @@ run(const struct command *command, const struct options *options)
 	return done ? 0 : (int)failure.kind;
 }
 
-enum {
-	OPTION_JSON = 256,
-	OPTION_PRODUCT,
-	OPTION_VERSION,
-	OPTION_EXPIRES,
-	OPTION_SIGN,
-	OPTION_KEY,
-	OPTION_SIGNER,
-	OPTION_TO,
-	OPTION_FROM,
-	OPTION_UNDER,
-	OPTION_DRY_RUN,
-	OPTION_SEND,
-	OPTION_PENDING,
-	OPTION_RATE,
-	OPTION_MAX,
-	OPTION_GRACE,
-	OPTION_VERIFY,
-};
-
-static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"product", required_argument, NULL, OPTION_PRODUCT},
-    {"version", required_argument, NULL, OPTION_VERSION},
-    {"expires", required_argument, NULL, OPTION_EXPIRES},
-    {"sign", required_argument, NULL, OPTION_SIGN},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"to", required_argument, NULL, OPTION_TO},
-    {"from", required_argument, NULL, OPTION_FROM},
-    {"under", required_argument, NULL, OPTION_UNDER},
-    {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-    {"send", no_argument, NULL, OPTION_SEND},
-    {"pending", no_argument, NULL, OPTION_PENDING},
-    {"signer", required_argument, NULL, OPTION_SIGNER},
-    {"rate", required_argument, NULL, OPTION_RATE},
-    {"max", required_argument, NULL, OPTION_MAX},
-    {"grace", required_argument, NULL, OPTION_GRACE},
-    {"verify", no_argument, NULL, OPTION_VERIFY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
-/* Takes one option; false when it is none of ours. */
-static bool
-take_option(struct options *options, int option)
+/* Finds what to do; returns the exit code. */
+static int
+run_words(struct options *options)
 {
-	switch (option) {
-	case 'c':
-		options->config = optarg;
-		return true;
-	case 'q':
-		report_set_level(REPORT_QUIET);
-		return true;
-	case 'v':
-		report_set_level(REPORT_VERBOSE);
-		return true;
-	case OPTION_JSON:
-		options->json = true;
-		return true;
-	case OPTION_PRODUCT:
-		options->product = optarg;
-		return true;
-	case OPTION_VERSION:
-		options->version = optarg;
-		return true;
-	case OPTION_EXPIRES:
-		options->expires = optarg;
-		return true;
-	case OPTION_SIGN:
-		options->sign = optarg;
-		return true;
-	case OPTION_KEY:
-		options->key = optarg;
-		return true;
-	case OPTION_TO:
-		options->to = optarg;
-		return true;
-	case OPTION_UNDER:
-		options->under = optarg;
-		return true;
-	case OPTION_FROM:
-		options->from = optarg;
-		return true;
-	case OPTION_DRY_RUN:
-		options->dry_run = true;
-		return true;
-	case OPTION_SEND:
-		options->send = true;
-		return true;
-	case OPTION_PENDING:
-		options->pending = true;
-		return true;
-	case OPTION_SIGNER:
-		options->signer = optarg;
-		return true;
-	case OPTION_RATE:
-		options->rate = optarg;
-		return true;
-	case OPTION_MAX:
-		options->max = optarg;
-		return true;
-	case OPTION_GRACE:
-		options->grace = optarg;
-		return true;
-	case OPTION_VERIFY:
-		options->verify = true;
-		return true;
-	default:
-		return false;
+	if (options->word_count == 0)
+		return usage_error("no command", "");
+	const char *word = options->words[0];
+	const struct command *command = find_command(options);
+	if (command == NULL)
+		return usage_error("no such command", word);
+	size_t own = command->second != NULL ? 2 : 1;
+	options->words += own;
+	options->word_count -= own;
+	if (options->word_count < command->min || options->word_count > command->max)
+		return usage_error("not as many arguments as it takes", word);
+	const char *excess = options_excess(options, command->takes);
+	if (excess != NULL) {
+		fprintf(stderr, "spot: %s%s%s does not take --%s\n", word, own > 1 ? " " : "",
+		    own > 1 ? command->second : "", excess);
+		print_usage(stderr);
+		return FAILURE_USAGE;
 	}
+	return run(command, options);
 }
 
 int
@@ -521,32 +438,18 @@ main(int argc, char **argv)
 {
 	struct options options = {.config = DEFAULT_CONFIG};
 
-	for (int option; (option = getopt_long(argc, argv, "c:qvVh", long_options, NULL)) != -1;) {
-		if (option == 'V') {
-			puts("spot " MIRRORGATE_VERSION);
-			return FAILURE_NONE;
-		}
-		if (option == 'h') {
-			print_usage(stdout);
-			return FAILURE_NONE;
-		}
-		if (!take_option(&options, option)) {
-			print_usage(stderr);
-			return FAILURE_USAGE;
-		}
+	switch (options_read(&options, argc, argv)) {
+	case OPTIONS_READ:
+		return run_words(&options);
+	case OPTIONS_HELP:
+		print_usage(stdout);
+		return FAILURE_NONE;
+	case OPTIONS_VERSION:
+		puts("spot " MIRRORGATE_VERSION);
+		return FAILURE_NONE;
+	case OPTIONS_WRONG:
+		break;
 	}
-	if (optind == argc)
-		return usage_error("no command", "");
-	const struct command *command = find_command(argc - optind, argv + optind);
-	if (command == NULL)
-		return usage_error("no such command", argv[optind]);
-	int words = 1 + (command->second != NULL);
-	int arguments = argc - optind - words;
-	if (arguments < command->min || arguments > command->max)
-		return usage_error("not as many arguments as it takes", argv[optind]);
-	options.argument = arguments > 0 ? argv[optind + words] : NULL;
-	options.second = arguments > 1 ? argv[optind + words + 1] : NULL;
-	options.products = argv + optind + words + (arguments > 0);
-	options.product_count = arguments > 1 ? (size_t)arguments - 1 : 0;
-	return run(command, &options);
+	print_usage(stderr);
+	return FAILURE_USAGE;
 }

@@ -246,6 +246,19 @@ def test_a_wrong_command_line_is_exit_code_2(arguments):
     assert b"usage: spot " in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ["list --max 1", "cache verify --max 1", "fetch x --from y", "catalogue check x --sign y",
+     "update --grace 1d", "mirror x --to y"],
+)  # fmt: skip
+def test_an_option_that_a_command_does_not_take_is_not_passed_over(arguments):
+    done = common.run([PROGRAM, *arguments.split()])
+    command = re.split(" (?=--)", arguments)
+    name = " ".join(word for word in command[0].split() if word not in "xy")
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith(f"spot: {name} does not take {command[1].split()[0]}\nusage:")
+
+
 def test_the_manual_has_each_exit_code_with_its_word():
     client = Path(__file__).resolve().parents[2] / "client"
     table = re.findall(r'X\(FAILURE_\w+, (\d+), "([a-z-]+)"\)', (client / "failure.h").read_text())
