@@ -9,6 +9,7 @@
 #include "../policy/buffer.h"
 #include "cache_part.h"
 #include "progress.h"
+#include "report.h"
 
 struct run {
 	const struct download_order *order;
@@ -16,6 +17,7 @@ struct run {
 	struct progress *progress;
 	bool *begun;  /* for each item: it needs no more beginning */
 	size_t first; /* all before it are begun */
+	bool told;    /* that others are waited for */
 };
 
 /* One item on its way: the sink's ARG. */
@@ -119,6 +121,15 @@ is_cached(struct run *self, size_t item, struct failure *failure)
 	return arrived(self, item, failure) ? HTTPS_NONE : HTTPS_FAILED;
 }
 
+/* Once: a line for each artifact, again and again, would tell no more. */
+static void
+tell_waiting(struct run *self, size_t item)
+{
+	if (!self->told)
+		report_detail("waiting for another download of %s", self->order->items[item].path);
+	self->told = true;
+}
+
 /* Begins ITEM: NEXT when there is something to download, NONE when it is there already, LATER when
  * another one is at it. */
 static enum https_next
@@ -131,6 +142,8 @@ begin_item(struct run *self, size_t item, struct https_download *download, struc
 		return is_cached(self, item, failure);
 	struct cache_part *part = cache_part_open(
 	    self->order->cache, wanted, self->order->items[item].path, &busy, failure);
+	if (part == NULL && busy)
+		tell_waiting(self, item);
 	if (part == NULL)
 		return busy ? HTTPS_LATER : HTTPS_FAILED;
 	/* Another one may have ended between the look and the lock. */

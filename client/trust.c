@@ -21,7 +21,8 @@
 
 enum {
 	CONNECT_SECONDS = 15,
-	STALL_SECONDS = 60, /* without a byte of progress */
+	STALL_SECONDS = 60, /* in which fewer than this many bytes a second come: */
+	STALL_BYTES = 100,
 };
 
 struct trust {
@@ -128,7 +129,7 @@ trust_apply(struct trust *self, CURL *handle)
 	SET(CURLOPT_USERAGENT, "spot/" MIRRORGATE_VERSION);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+	SET(CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
 	SET(CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS);
 }
 

@@ -179,9 +179,18 @@ def drip_fields(connection, _content, _request):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("act", [stall, drip_fields])
+def drip_content(connection, content, _request):
+    """The answer, a few bytes a second, also on the fast clock."""
+    whole = answer("200 OK", content, ETag=etag(content))
+    connection.sendall(whole[: len(whole) - len(content)])
+    for byte in content:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("act", [stall, drip_fields, drip_content])
 @pytest.mark.parametrize("place", ["/licence", "core.zip"])
-def test_who_sends_nothing_for_a_minute_is_given_up(serve, place, act):
+def test_who_sends_next_to_nothing_for_a_minute_is_given_up(serve, place, act):
     """On a clock that is twenty times as fast."""
     origin = serve({place: act}, tries=1)
     [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
