@@ -93,6 +93,10 @@ class Checks:
              "nothing downloaded", self.spot_fetch_again),
             ("acme's second installation on that machine",
              "SHA-256 as in store, from the cache", self.spot_fetch_cached),
+            ("spot mirror copies step-docs for a mirror",
+             "every file as in store", self.spot_mirror),
+            ("the store changes a byte of that manual",
+             "cut at the gate, then 502", self.damaged_at_store),
             ("acme's spot sends a snapshot",
              "as --dry-run shows it, receipt", self.spot_snapshot),
             ("acme opens a session and downloads",
@@ -274,6 +278,29 @@ class Checks:
         done, asked = self._fetch()
         return Seen(done.returncode == 0 and not asked,
                     f"exit {done.returncode}, {len(asked)} files", done.stderr)
+
+    def spot_mirror(self):
+        folder = self._stage.folder / "mirror"
+        done = self._stage.spot("mirror", folder, "step-docs")
+        docs = self._stage.file(stages.DOCS)
+        files = [path.relative_to(docs) for path in docs.rglob("*")
+                 if path.is_file() and path != self._stage.file(stages.GUIDE)]
+        same = [file for file in files if (folder / stages.DOCS[1:] / file).is_file() and
+                (folder / stages.DOCS[1:] / file).read_bytes() == (docs / file).read_bytes()]
+        return Seen(done.returncode == 0 and same == files,
+                    f"exit {done.returncode}, {len(same)} of {len(files)} files", done.stderr)
+
+    def damaged_at_store(self):
+        """The gate knows what it should be, from the signed catalogue. Undone afterwards."""
+        manual = self._stage.file(stages.MANUAL)
+        right = manual.read_bytes()
+        manual.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+        first = self._get("acme", stages.MANUAL)
+        second = self._get("acme", stages.MANUAL)
+        manual.write_bytes(right)
+        return Seen(first.exit_code == 18 and first.size < len(right) and second.status == 502,
+                    f"{first.size - len(right)} B, {second.status} {second.word()}",
+                    f"{first.error}\n{second.error}")
 
     def spot_snapshot(self):
         file = self._stage.folder / "installed.txt"

@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import subprocess
 
 from cryptography import x509
@@ -79,6 +78,7 @@ tls:
   client_ca: ca/ca.crt
   crl: ca/ca.crl
 policy: policy.yaml
+catalogues: {{folder: store, signer: ca/release.crt}}
 store:
   servers: ["http://{store}"]
 drain: {{announce: 3s, timeout: 10s}}
@@ -153,14 +153,14 @@ class Stage:
                 image.write(random.randbytes(MARK_BYTES))
 
     def _catalogue(self):
-        """Signs the version of step-docs, as its vendor would, and makes it the newest."""
+        """Signs the version of step-docs, as its vendor would, and the list of its versions."""
         folder = self.file(MANUAL).parent
-        done = self.spot("catalogue", "make", folder, "--product", "step-docs", "--version", "2.0",
-                         "--expires", "2999-12-31", "--sign", self.ca / "release.crt")
-        if done.returncode != 0:
-            raise Problem(done.stderr.strip())
-        for name in ("catalogue.json", "catalogue.json.p7s"):
-            shutil.copy(folder / name, folder.parent / name)
+        signed = ["--product", "step-docs", "--expires", "2999-12-31",
+                  "--sign", self.ca / "release.crt"]
+        for command in (["make", folder, "--version", "2.0"], ["index", folder.parent]):
+            done = self.spot("catalogue", *command, *signed)
+            if done.returncode != 0:
+                raise Problem(done.stderr.strip())
 
     def _write_spot_config(self):
         server = x509.load_pem_x509_certificate((self.ca / "server.crt").read_bytes())
