@@ -15,7 +15,7 @@ from test_spot_fetch import BASE, publish, tree
 
 KILLS = 100  # of fetch
 KILLS_OF_UPDATES = 24
-KILLS_OF_OTHERS = 40  # gc and verify
+KILLS_OF_OTHERS = 100  # gc and verify
 
 
 def content(name, size):
