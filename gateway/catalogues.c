@@ -413,6 +413,7 @@ catalogues_count(const struct catalogue_image *image, struct metrics *metrics, u
 	const struct catalogue_image_header *header = catalogue_image_header(image);
 
 	metrics_set(metrics, slot, METRIC_CATALOGUE_FILES, header->files);
+	metrics_set(metrics, slot, METRIC_CATALOGUES_UNTIL, (uint64_t)header->until);
 	metrics_set(metrics, slot, METRIC_CATALOGUES, header->versions[CATALOGUE_IMAGE_VALID]);
 	metrics_set(
 	    metrics, slot, METRIC_CATALOGUES_EXPIRED, header->versions[CATALOGUE_IMAGE_EXPIRED]);

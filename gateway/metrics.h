@@ -42,6 +42,8 @@
 	X(CATALOGUE_FILES, "gauge", "catalogue_files", "Files in these catalogues")                \
 	X(CATALOGUES_EXPIRED, "gauge", "catalogues_expired", "Catalogues past their last day")     \
 	X(CATALOGUES_REFUSED, "gauge", "catalogues_refused", "Catalogues that are not trusted")    \
+	X(CATALOGUES_UNTIL, "gauge", "catalogues_expire_seconds",                                  \
+	    "When the next catalogue, or the certificate of all, expires, Unix time")              \
 	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")
 
 #define METRICS_ENUM(name, type, series, help) METRIC_##name,

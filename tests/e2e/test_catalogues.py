@@ -58,6 +58,7 @@ def test_a_version_that_is_added_is_checked_without_sighup(shop, release):
     assert_as_catalogued(shop.get(ZIP), FILES["core.zip"])
     assert metric(shop, "catalogues") == 2
     assert metric(shop, "catalogue_files") == len(FILES) + 1
+    assert time.time() < metric(shop, "catalogues_expire_seconds")
 
 
 def test_a_version_whose_folder_is_exchanged_is_checked_as_what_it_now_is(shop, release):
