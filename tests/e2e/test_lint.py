@@ -103,6 +103,9 @@ def test_code_map_accepts_a_complete_map(tmp_path):
     (README.replace("`gateway/main.c` command line", "`gateway/main.c`"),
      ["gateway/main.c", "gateway/log.c", "gateway/log.h"], "the code map lacks gateway/main.c"),
     ("# a project\n", [], 'there is no section "Code map"'),
+    ("# The path of one request\n`listener.c`: `on_lost()` takes it.\n" + README,
+     ["gateway/main.c", "gateway/log.c", "gateway/log.h"],
+     "the path of a request names on_lost(), which is defined nowhere"),
 ])
 def test_code_map_refuses(tmp_path, readme, sources, complaint):
     plant_code_map(tmp_path, readme, sources)
