@@ -91,10 +91,9 @@ class ScriptedServer(store.ScriptedStore):
         return self._listener.getsockname()[1]
 
     def _serve(self, connection, number):
-        tls = self._context.wrap_socket(
+        with contextlib.suppress(OSError), self._context.wrap_socket(
             connection, server_side=True, do_handshake_on_connect=False
-        )
-        with tls, contextlib.suppress(OSError):
+        ) as tls:
             try:
                 tls.do_handshake()
             except OSError:
