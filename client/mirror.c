@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "../policy/catalogue.h"
@@ -20,6 +21,7 @@
 #include "report.h"
 
 enum {
+	MIRROR_UMASK = 022, /* whoever serves the files can read them, and only their owner write */
 	GRACE_DIGITS = 9,
 	RETRY_SECONDS = 24 * 60 * 60, /* within which a run that failed is repeated */
 };
@@ -189,6 +191,7 @@ mirror_run(const struct mirror_order *order, const struct config *config, struct
 	if (config->release == NULL)
 		return failure_set(failure, FAILURE_CONFIGURATION,
 		    "the configuration names no `release` certificate to check catalogues with");
+	umask(MIRROR_UMASK);
 	self.tree = mirror_tree_open(order->folder, failure);
 	if (self.tree == NULL)
 		return false;

@@ -29,7 +29,8 @@ struct mirror_order {
 /* "7d", "12h", "30m" or "0s" as seconds. */
 bool mirror_read_grace(const char *text, uint64_t *seconds);
 
-/* Does what ORDER says and fills in REPORT, which is new. FAILURE is the first one. */
+/* Does what ORDER says and fills in REPORT, which is new. FAILURE is the first one. Sets the umask
+ * of the process to 022: what is served is for all to read. */
 bool mirror_run(const struct mirror_order *order, const struct config *config, struct https *https,
     struct mirror_report *report, struct failure *failure);
 

@@ -204,8 +204,13 @@ def test_a_mirror_of_a_mirror_holds_the_same(site, lab, release):
     assert tree(second.folder / "dir") == tree(site.origin)
 
 
-def test_pool_and_staging_are_the_mirror_s_own_and_the_files_can_be_read_by_all(site):
-    site.mirror()
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_pool_and_staging_are_the_mirror_s_own_and_the_files_can_be_read_by_all(site, umask):
+    before = os.umask(umask)
+    try:
+        site.mirror()
+    finally:
+        os.umask(before)
     assert sorted(path.name for path in site.folder.iterdir()) == [".spot", "artifacts"]
     assert list((site.folder / ".spot/staging").iterdir()) == []
     assert (site.folder / ".spot").stat().st_mode & 0o777 == 0o700
