@@ -36,7 +36,7 @@ struct mirror_leaving {
 	struct mirror_report *report;
 	time_t now;
 	uint64_t grace;
-	int products, leaving; /* the folders in DIR/.spot */
+	int products, indexes, leaving; /* the folders in DIR/.spot */
 	struct place *places;
 	size_t count;
 };
@@ -139,9 +139,11 @@ mirror_leaving_open(struct mirror_tree *tree, struct mirror_report *report, time
 {
 	struct mirror_leaving *self = buffer_alloc(sizeof *self);
 
-	*self = (struct mirror_leaving){tree, report, now, grace, -1, -1, NULL, 0};
+	*self = (struct mirror_leaving){tree, report, now, grace, -1, -1, -1, NULL, 0};
 	self->products = mirror_tree_make_own(tree, "products", failure);
 	if (self->products >= 0)
+		self->indexes = mirror_tree_make_own(tree, MIRROR_LEAVING_INDEXES, failure);
+	if (self->indexes >= 0)
 		self->leaving = mirror_tree_make_own(tree, "leaving", failure);
 	if (self->leaving >= 0 && read_places(self, failure))
 		return self;
@@ -162,6 +164,8 @@ mirror_leaving_close(struct mirror_leaving *self)
 	free(self->places);
 	if (self->products >= 0)
 		close(self->products);
+	if (self->indexes >= 0)
+		close(self->indexes);
 	if (self->leaving >= 0)
 		close(self->leaving);
 	free(self);
@@ -235,6 +239,15 @@ mirror_leaving_keep_product(
 	    note_down(self, self->products, name, base, failure) && forget(self, name, failure);
 	free(name);
 	return done;
+}
+
+bool
+mirror_leaving_keep_index(struct mirror_leaving *self, const char *product,
+    const struct buffer *text, struct failure *failure)
+{
+	const struct mirror_tree_file file = {product, text};
+
+	return mirror_tree_put(self->tree, self->indexes, &file, 1, failure);
 }
 
 /* ---- versions ----------------------------------------------------------------------------- */
@@ -421,6 +434,17 @@ remove_beside(const struct mirror_leaving *self, const struct place *place, int 
 	return done;
 }
 
+/* Forgets the index that was followed last, unless PLACE's product is kept below another path. */
+static bool
+forget_index(const struct mirror_leaving *self, const struct place *place, struct failure *failure)
+{
+	for (size_t i = 0; i < self->count; i++) {
+		if (self->places[i].kept && strcmp(self->places[i].product, place->product) == 0)
+			return true;
+	}
+	return mirror_tree_unlink(self->indexes, place->product, failure);
+}
+
 /* All of it is due. What tells of versions goes before them. */
 static bool
 remove_place(struct mirror_leaving *self, const struct place *place, int folder,
@@ -435,7 +459,7 @@ remove_place(struct mirror_leaving *self, const struct place *place, int folder,
 		free(mark);
 	}
 	done = done && forget_gone(self, place->name, -1, failure) &&
-	       forget(self, place->name, failure) &&
+	       forget(self, place->name, failure) && forget_index(self, place, failure) &&
 	       mirror_tree_unlink(self->products, place->name, failure);
 	if (done) {
 		char *name = mirror_tree_name(self->tree, place->base, "");

@@ -6,6 +6,7 @@
  *
  *	products/PLACE         PLACE is PRODUCT-SHA256: a product is mirrored below the path whose
  *	                       SHA-256 that is; the file holds the path
+ *	indexes/PRODUCT        the index of the product that was followed last, put in place or not
  *	leaving/PLACE          when the product was first missed, in seconds since 1970
  *	leaving/PLACE-VERSION  when one of its versions was
  *
@@ -25,6 +26,8 @@
 #include "mirror_report.h"
 #include "mirror_tree.h"
 
+#define MIRROR_LEAVING_INDEXES "indexes"
+
 struct mirror_leaving;
 
 /* What is due at NOW, after GRACE seconds, is removed from TREE and told to REPORT. NULL with
@@ -36,6 +39,10 @@ void mirror_leaving_close(struct mirror_leaving *self);
 /* Remembers that PRODUCT is mirrored below BASE, and forgets that it was missed. */
 bool mirror_leaving_keep_product(
     struct mirror_leaving *self, const char *product, const char *base, struct failure *failure);
+
+/* Remembers TEXT as the index of PRODUCT that was followed last. */
+bool mirror_leaving_keep_index(struct mirror_leaving *self, const char *product,
+    const struct buffer *text, struct failure *failure);
 
 /* Forgets that VERSION was missed. */
 bool mirror_leaving_keep_version(struct mirror_leaving *self, const char *product, const char *base,

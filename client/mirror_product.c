@@ -36,12 +36,11 @@ may_follow(const struct index *old, const struct buffer *old_text, const struct 
 	           (unsigned long long)new->serial, new->product);
 }
 
-/* Compares with the index in place, if there is one. */
+/* Compares with the index in the file NAME, if there is one. */
 static bool
-is_no_rollback(const struct mirror_copy *copy, const struct index *new,
-    const struct buffer *new_text, struct failure *failure)
+is_no_rollback(const char *name, const struct index *new, const struct buffer *new_text,
+    struct failure *failure)
 {
-	char *name = mirror_tree_name(copy->tree, copy->base, INDEX_NAME);
 	struct buffer text = {0};
 	struct index *old = NULL;
 	bool done = access(name, F_OK) != 0 && errno == ENOENT;
@@ -55,7 +54,23 @@ is_no_rollback(const struct mirror_copy *copy, const struct index *new,
 		done = may_follow(old, &text, new, new_text, failure);
 	index_free(old);
 	buffer_fini(&text);
-	free(name);
+	return done;
+}
+
+/* Compares with the index in place, and with the last one that was followed: while a version is
+ * missing that is a newer one. */
+static bool
+is_newest(const struct mirror_copy *copy, const struct index *new, const struct buffer *new_text,
+    struct failure *failure)
+{
+	char *in_place = mirror_tree_name(copy->tree, copy->base, INDEX_NAME);
+	char *last = buffer_text(
+	    "%s/" MIRROR_LEAVING_INDEXES "/%s", mirror_tree_own(copy->tree), copy->product);
+	bool done = is_no_rollback(in_place, new, new_text, failure) &&
+	            is_no_rollback(last, new, new_text, failure);
+
+	free(last);
+	free(in_place);
 	return done;
 }
 
@@ -77,7 +92,7 @@ get_index(const struct mirror_copy *copy, struct signed_text *pair, struct failu
 		good = failure_set(failure, FAILURE_CATALOGUE, "%s is the index of %s, not of %s",
 		    path, index->product, copy->product);
 	good = good && index_is_current(index, failure) &&
-	       is_no_rollback(copy, index, &pair->text, failure);
+	       is_newest(copy, index, &pair->text, failure);
 	if (!good) {
 		index_free(index);
 		index = NULL;
@@ -158,7 +173,8 @@ follow(const struct mirror_copy *copy, const struct index *index, const struct s
 {
 	struct mirror_copy in_folder = *copy;
 
-	if (!mirror_leaving_keep_product(leaving, copy->product, copy->base, failure))
+	if (!mirror_leaving_keep_product(leaving, copy->product, copy->base, failure) ||
+	    !mirror_leaving_keep_index(leaving, copy->product, &pair->text, failure))
 		return false;
 	in_folder.folder = mirror_tree_make(copy->tree, copy->base, failure);
 	if (in_folder.folder < 0)

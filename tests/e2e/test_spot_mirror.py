@@ -367,6 +367,50 @@ def test_an_old_index_is_refused(site):
     refused(site, 10, "the server offers index 1 of step-core, and 2 is here already")
 
 
+def test_an_index_older_than_one_that_could_not_be_put_in_place_is_refused(site):
+    """The newest version is in place by then; a server that lags behind must not take it away."""
+    old = beside(site.origin)
+    site.mirror()
+    site.publish("10.5", FILES)
+    site.publish("10.6", {"core.zip": b"newest"})
+    site.index()
+    new = beside(site.origin)
+    site.withdraw("10.5")
+    assert site.core(code=8)["added"] == ["10.6"]
+    put_beside(site.origin, old)
+    refused(site, 10, "the server offers index 1 of step-core, and 2 is here already", "--grace", "0s")
+    put_beside(site.origin, new)
+    site.publish("10.5", FILES)
+    assert site.core()["added"] == ["10.5"]
+    assert site.is_complete()
+
+
+def test_an_old_index_in_another_folder_of_the_product_is_refused(site):
+    old = beside(site.origin)
+    site.index()
+    new = beside(site.origin)
+    site.mirror()
+    moved = site.origin / "moved/step-core"
+    shutil.copytree(site.origin / "artifacts/step-core", moved)
+    data = policy(serial=2)
+    data["products"][0] = {"id": "step-core", "paths": ["/moved/step-core/"]}
+    site.gate.reload(data)
+    text = "the server offers index 1 of step-core, and 2 is here already"
+    for name, content in old.items():
+        (moved / name).write_bytes(content)
+    refused(site, 10, text)
+
+    # The same is true when the old folder has left, and nothing is in the new one yet.
+    for name, content in new.items():
+        (moved / name).write_bytes(content)
+    shutil.move(moved / "10.3", site.origin / "10.3")
+    report = site.core("--grace", "0s", code=8)
+    assert (report["added"], report["deleted"]) == (["10.4"], ["10.3", "10.4"])
+    for name, content in old.items():
+        (moved / name).write_bytes(content)
+    refused(site, 10, text)
+
+
 def test_another_index_with_the_same_serial_is_refused(site):
     site.mirror()
     (site.origin / "artifacts/step-core/index.json").unlink()
@@ -574,6 +618,7 @@ def test_a_lost_licence_lets_the_product_leave(lab, release):
     assert plus["deleted"] == ["10.3"]
     assert {name.split("/")[1] for name in tree(site.folder)} == {"step-core"}
     assert not (site.folder / "artifacts/step-plus").exists()
+    assert [path.name for path in (site.folder / ".spot/indexes").iterdir()] == ["step-core"]
     assert [it["product"] for it in site.mirror()["products"]] == ["step-core"]
 
 
