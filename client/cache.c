@@ -292,28 +292,6 @@ cache_check(struct cache *self, const struct digest *wanted, struct failure *fai
 	return read_wanted(self, wanted, -1, failure);
 }
 
-enum cache_result
-cache_link(struct cache *self, const struct digest *wanted, int folder, const char *link,
-    struct failure *failure)
-{
-	char name[CACHE_NAME_SIZE], file[32];
-	int fd;
-	enum cache_result result = open_wanted(self, wanted, name, &fd, failure);
-
-	if (result != CACHE_DONE)
-		return result;
-	result = verify(self, name, fd, wanted, -1, failure);
-	snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
-	if (result == CACHE_DONE && linkat(AT_FDCWD, file, folder, link, AT_SYMLINK_FOLLOW) != 0) {
-		/* Whoever took its last name away has another one in mind. */
-		result = errno == ENOENT ? CACHE_ABSENT : CACHE_FAILED;
-		if (result == CACHE_FAILED)
-			cache_fail(self, failure, "link", name);
-	}
-	close(fd);
-	return result;
-}
-
 /* ---- writing ------------------------------------------------------------------------------- */
 
 /* The folder of NAME, "AB/...", below FOLDER, made when it is not there; -1 with errno set. */
@@ -376,4 +354,83 @@ cache_adopt(struct cache *self, int folder, const char *name, const struct diges
 	if (done)
 		cache_index(self, actual);
 	return done;
+}
+
+/* ---- linking ------------------------------------------------------------------------------- */
+
+/* Writes the object NAME, which is open as FD, to COPY. */
+static bool
+copy_again(struct cache *self, const char *name, int fd, const struct digest *wanted, int copy,
+    struct failure *failure)
+{
+	if (lseek(fd, 0, SEEK_SET) != 0)
+		abort(); /* it is a file */
+	enum cache_result result = verify(self, name, fd, wanted, copy, failure);
+	if (result == CACHE_ABSENT)
+		failure_set(failure, FAILURE_LOCAL, "%s/sha256/%s was changed just now",
+		    self->folder, name);
+	return result == CACHE_DONE &&
+	       (fsync(copy) == 0 || cache_fail(self, failure, "copy", name));
+}
+
+/* Makes another file the object NAME, which is open as FD, with the same bytes: FD has all the
+ * names that its file system allows a file, and keeps them. Returns the new one, open, or -1. */
+static int
+replace(struct cache *self, const char *name, int fd, const struct digest *wanted,
+    struct failure *failure)
+{
+	struct digest actual = *wanted;
+	char temp[32];
+
+	memcpy(actual.sha256, name + 3, sizeof actual.sha256);
+	snprintf(temp, sizeof temp, "copy.%ld", (long)getpid());
+	(void)cache_take_away(cache_parts(self), temp);
+	int copy = openat(cache_parts(self), temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (copy < 0)
+		cache_fail(self, failure, "copy", name);
+	else if (copy_again(self, name, fd, wanted, copy, failure) &&
+	         cache_adopt(self, cache_parts(self), temp, &actual, failure))
+		return copy;
+	(void)cache_take_away(cache_parts(self), temp);
+	close_if_open(copy);
+	return -1;
+}
+
+/* Gives the file FD the name LINK in FOLDER; false with errno set. */
+static bool
+link_file(int fd, int folder, const char *link)
+{
+	char file[32];
+
+	snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, file, folder, link, AT_SYMLINK_FOLLOW) == 0;
+}
+
+enum cache_result
+cache_link(struct cache *self, const struct digest *wanted, int folder, const char *link,
+    struct failure *failure)
+{
+	char name[CACHE_NAME_SIZE];
+	int fd;
+	enum cache_result result = open_wanted(self, wanted, name, &fd, failure);
+
+	if (result != CACHE_DONE)
+		return result;
+	result = verify(self, name, fd, wanted, -1, failure);
+	bool linked = result != CACHE_DONE || link_file(fd, folder, link);
+	if (!linked && errno == EMLINK) {
+		int copy = replace(self, name, fd, wanted, failure);
+		close(fd);
+		if (copy < 0)
+			return CACHE_FAILED;
+		fd = copy;
+		linked = link_file(fd, folder, link);
+	}
+	if (!linked) {
+		/* Whoever took its last name away has another one in mind. */
+		result = errno == ENOENT ? CACHE_ABSENT : CACHE_FAILED;
+		cache_fail(self, failure, "link", name);
+	}
+	close(fd);
+	return result;
 }

@@ -793,6 +793,49 @@ def test_a_file_system_that_cannot_exchange_folders_is_told_before_any_download(
     assert site.stub.requests(start) == []
 
 
+def shim(folder, source):
+    """A library for LD_PRELOAD."""
+    (folder / "shim.c").write_text(source)
+    library = folder / "shim.so"
+    done = common.run(["gcc", "-shared", "-fPIC", "-o", library, folder / "shim.c"])
+    assert done.returncode == 0, done.stderr
+    return str(library)
+
+
+def test_a_file_that_more_versions_have_than_it_may_have_names_is_there_twice(site, tmp_path):
+    """The file system allows 3 names here; ext4 allows 65,000."""
+    library = shim(tmp_path, """
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <errno.h>
+        #include <sys/stat.h>
+        int linkat(int a, const char *b, int c, const char *d, int e)
+        {
+            int (*real)(int, const char *, int, const char *, int);
+            struct stat st;
+            *(void **)&real = dlsym(RTLD_NEXT, "linkat");
+            if (stat(b, &st) == 0 && st.st_nlink >= 3) {
+                errno = EMLINK;
+                return -1;
+            }
+            return real(a, b, c, d, e);
+        }
+    """)  # fmt: skip
+    site.mirror()
+    before, start = inodes(site.published("10.4")), site.stub.mark()
+    for version in ("10.5", "10.6", "10.7"):
+        site.publish(version, NEXT)
+    site.index()
+    report = site.core(environment=later("+0d", LD_PRELOAD=library))
+    assert report == {"kept": ["10.3", "10.4"], "added": ["10.5", "10.6", "10.7"]}
+    assert site.gets(start) == []
+    assert site.is_complete()
+    assert inodes(site.published("10.4")) == before
+    assert list((site.folder / ".spot/parts").iterdir()) == []
+    names = {path.stat().st_ino: path.stat().st_nlink for path in site.folder.rglob("core.zip")}
+    assert sorted(names.values()) == [2, 2, 2]
+
+
 class Reader:
     """Holds each published file open that it has ever seen: what it holds must never change."""
 
