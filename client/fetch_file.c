@@ -154,6 +154,19 @@ fetch_file_is_there(int root, const struct catalogue_file *file)
 	return there;
 }
 
+bool
+fetch_file_exists(int root, const struct catalogue_file *file)
+{
+	const char *name;
+	int folder = open_folder(root, file->path, false, &name);
+
+	if (folder < 0)
+		return false;
+	bool exists = faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	close(folder);
+	return exists;
+}
+
 /* Removes the folders above PATH, the deepest first, as long as they are empty. */
 static void
 remove_empty_folders(int root, const char *path)

@@ -10,6 +10,9 @@
 /* True when FILE stands below ROOT as the catalogue has it, to the last byte. */
 bool fetch_file_is_there(int root, const struct catalogue_file *file);
 
+/* True when there is anything of FILE's name below ROOT. */
+bool fetch_file_exists(int root, const struct catalogue_file *file);
+
 /* Makes FILE stand there, by a copy from CACHE. Folders are made as needed. The name holds either
  * what it held before or the right bytes, also after a crash. */
 enum cache_result fetch_file_put(

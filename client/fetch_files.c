@@ -136,6 +136,20 @@ remove_pending(struct fetching *self, struct failure *failure)
 	return done;
 }
 
+/* Where the case of letters does not count, the old spelling of a name is the new one, too: what
+ * was kept may be gone with it. */
+static void
+look_again(struct fetching *self)
+{
+	for (size_t i = 0; i < self->catalogue->file_count && self->result->removed > 0; i++) {
+		if (!self->there[i] ||
+		    fetch_file_exists(self->order->root, &self->catalogue->files[i]))
+			continue;
+		self->there[i] = false;
+		self->result->kept--;
+	}
+}
+
 /* ---- the new version's files ------------------------------------------------------------------
  */
 
@@ -191,8 +205,10 @@ fetch_files(const struct fetch_files *order, struct https *https, struct fetch_r
 	fetch_file_sweep(order->root);
 	bool done = bring(&self, failure) && remove_pending(&self, failure) &&
 	            fetch_file_put_text(order->root, PENDING_NAME, &order->release->text, failure);
-	if (done)
+	if (done) {
 		remove_stale(&self, order->old);
+		look_again(&self);
+	}
 	done = done && place(&self, false, failure) && load(&self, failure) &&
 	       place(&self, true, failure);
 	if (done)

@@ -418,3 +418,81 @@ def test_an_update_that_is_cut_leaves_the_old_version_whole(lab, release):
     publish(root, release, "10.4", {"core.zip": b"newer", "doc/b.txt": b"changed"})
     assert spot.run("fetch", "step-core", "--to", spot.folder / "here").returncode == 4
     assert tree(spot.folder / "here") == FILES
+
+
+FOLDING = """
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dlfcn.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+static const char *fold(const char *name, char *folded)
+{
+    size_t i = 0;
+    if (*name == '/')
+        return name;
+    for (; name[i] != 0 && i < PATH_MAX - 1; i++)
+        folded[i] = (char)tolower((unsigned char)name[i]);
+    folded[i] = 0;
+    return folded;
+}
+
+#define REAL(name) *(void **)&real = dlsym(RTLD_NEXT, #name)
+
+int openat(int a, const char *b, int c, mode_t d)
+{
+    char folded[PATH_MAX];
+    int (*real)(int, const char *, int, mode_t);
+    REAL(openat);
+    return real(a, fold(b, folded), c, d);
+}
+
+int unlinkat(int a, const char *b, int c)
+{
+    char folded[PATH_MAX];
+    int (*real)(int, const char *, int);
+    REAL(unlinkat);
+    return real(a, fold(b, folded), c);
+}
+
+int faccessat(int a, const char *b, int c, int d)
+{
+    char folded[PATH_MAX];
+    int (*real)(int, const char *, int, int);
+    REAL(faccessat);
+    return real(a, fold(b, folded), c, d);
+}
+
+int renameat(int a, const char *b, int c, const char *d)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    int (*real)(int, const char *, int, const char *);
+    REAL(renameat);
+    return real(a, fold(b, from), c, fold(d, to));
+}
+"""
+
+
+@pytest.mark.parametrize("content", [b"the same", b"another"])
+def test_a_file_that_changes_the_case_of_its_name_stays_where_case_does_not_count(
+    lab, release, tmp_path, content
+):
+    """The file system takes both spellings for one name, as vfat does."""
+    (tmp_path / "fold.c").write_text(FOLDING)
+    library = tmp_path / "fold.so"
+    done = common.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "fold.c"])
+    assert done.returncode == 0, done.stderr
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", {"README": b"the same", "other": b""})
+    spot = lab.spot(lab.gateway(stub), release=str(release))
+    environment = {
+        "LD_PRELOAD": str(library),
+        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
+    }
+    arguments = ("fetch", "step-core", "--to", spot.folder / "here")
+    assert spot.run(*arguments, environment=environment).returncode == 0
+    publish(stub.root, release, "10.4", {"Readme": content})
+    assert spot.run(*arguments, environment=environment).returncode == 0
+    assert tree(spot.folder / "here") == {"readme": content}
