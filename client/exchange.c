@@ -75,6 +75,18 @@ begin(struct exchange *self)
 	    strong_etag(self->handle), &self->failure);
 }
 
+/* What an answer that is no success says: as much as anybody has to say. The status tells what is
+ * to be done, however long the rest is. */
+static bool
+take_problem(struct exchange *self, const char *bytes, size_t len)
+{
+	size_t room = PROBLEM_MAX - buffer_size(&self->problem);
+
+	self->enough = len > room;
+	buffer_append(&self->problem, bytes, self->enough ? room : len);
+	return !self->enough;
+}
+
 static bool
 take(struct exchange *self, const char *bytes, size_t len)
 {
@@ -82,13 +94,14 @@ take(struct exchange *self, const char *bytes, size_t len)
 		rate_charge(self->order->rate, len);
 	if (!self->begun && !begin(self))
 		return false;
-	struct buffer *body = self->success ? self->order->body : &self->problem;
-	if (self->success && self->order->sink != NULL)
+	if (!self->success)
+		return take_problem(self, bytes, len);
+	if (self->order->sink != NULL)
 		return self->order->sink->take(self->order->sink->arg, bytes, len, &self->failure);
-	if (len > (self->success ? self->order->size : PROBLEM_MAX) - buffer_size(body))
+	if (len > self->order->size - buffer_size(self->order->body))
 		return failure_set(&self->failure, FAILURE_ANSWER,
 		    "the server sends more than it may for %s", self->order->path);
-	buffer_append(body, bytes, len);
+	buffer_append(self->order->body, bytes, len);
 	return true;
 }
 
@@ -245,7 +258,7 @@ judge(struct exchange *self, CURLcode code, struct failure *failure)
 		*failure = self->failure;
 		return false;
 	}
-	if (code != CURLE_OK)
+	if (code != CURLE_OK && !self->enough)
 		return trust_judge(self->trust, self->server, code, self->text, failure);
 	return judge_status(self, failure) && (sink == NULL || sink->end(sink->arg, failure));
 }

@@ -31,7 +31,8 @@ struct exchange {
 	bool begun;                /* something of the content has come */
 	bool success;              /* the status is one */
 	bool paused;               /* the rate allows no more just now */
-	struct buffer problem;     /* the body of an answer that is none */
+	bool enough;               /* the rest of an answer that is none is not read */
+	struct buffer problem;     /* the body of such an answer */
 	struct failure failure;    /* what the answer's own bytes were refused for */
 	struct curl_slist *fields; /* of the request */
 	char text[CURL_ERROR_SIZE];

@@ -185,6 +185,14 @@ def test_a_date_may_be_when_to_come_again(serve):
     assert took >= 1
 
 
+@pytest.mark.parametrize("line, code", [("503 Busy", 0), ("404 Not Found", 8), ("403 Forbidden", 7)])
+def test_of_an_error_page_without_measure_the_status_counts(serve, line, code):
+    page = sends(lambda _: answer(line, 200_000 * b"x"))
+    origin = serve({"core.zip": CORE}, {"core.zip": [page]}, tries=2)
+    fetch(origin, code)
+    assert len(ranges(origin)) == (2 if code == 0 else 1)
+
+
 def test_one_file_waits_and_the_others_go_on(serve):
     acts = {"0000.bin": [status("503 Busy", Retry_After=2)]}
     origin = serve(small(20), acts, tries=2, connections=2)
