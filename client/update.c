@@ -35,18 +35,21 @@ update_all(const struct config *config, const char *product, struct https *https
 	struct buffer updated = {0};
 	bool done = install_list(config->cache, NULL, &list, failure);
 	size_t tried = 0, failed = 0;
-	struct failure last = {0};
+	bool ended = !done;
 
-	for (size_t i = 0; i < list.count && done && !(failed > 0 && failure_ends_all(&last));
-	     i++) {
+	for (size_t i = 0; i < list.count && !ended; i++) {
+		struct failure last = {0};
 		const struct install *it = &list.installs[i];
 		const struct fetch_order order = {it->product, NULL, it->folder, config};
 
 		if (product != NULL && strcmp(product, it->product) != 0)
 			continue;
 		tried++;
-		if (!update_one(&order, https, &updated, &last) && failed++ == 0)
+		if (update_one(&order, https, &updated, &last))
+			continue;
+		if (failed++ == 0)
 			*failure = last;
+		ended = failure_ends_all(&last);
 	}
 	if (done && tried == 0 && product != NULL)
 		done = failure_set(failure, FAILURE_LOCAL, "%s is not installed here", product);

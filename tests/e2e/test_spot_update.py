@@ -3,6 +3,7 @@
 import pytest
 from mirrorgate_test import store
 from mirrorgate_test.gateway import policy
+from mirrorgate_test.origin import Origin, status
 
 from test_spot_catalogue import issue
 from test_spot_fetch import BASE, FILES, publish, tree
@@ -59,6 +60,24 @@ def test_a_folder_that_fails_keeps_the_other_from_nothing(shop):
     assert done.returncode == 1, done.stderr
     assert f"spot: {shop.folders[0]}: cannot write doc/b.txt" in done.stderr
     assert tree(shop.folders[1]) == CHANGED
+
+
+def test_a_folder_that_came_with_the_second_try_keeps_the_next_from_nothing(lab, tmp_path):
+    root, release = lab.new_folder("origin"), issue(tmp_path, "release")
+    publish(root, release, "10.3", FILES)
+    origin = Origin(lab, root)
+    spot = lab.spot(origin, release=str(release), tries=2)
+    folders = [spot.folder / name for name in ("1", "2", "3")]
+    for folder in folders:
+        assert spot.run("fetch", "step-core", "--to", folder).returncode == 0
+    publish(root, release, "10.4", CHANGED)
+    (folders[0] / "doc/b.txt").unlink()
+    (folders[0] / "doc/b.txt").mkdir()
+    origin.acts["/licence"] = [None, status("503 Busy")]
+    done = spot.run("update")
+    assert done.returncode == 1, done.stderr
+    assert "503" in done.stderr
+    assert [tree(folder) for folder in folders[1:]] == [CHANGED, CHANGED]
 
 
 def test_a_product_that_is_no_longer_licensed_stays_as_it_is(shop):
