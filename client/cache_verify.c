@@ -175,8 +175,9 @@ static void
 repair(struct check *self, const char *cache)
 {
 	struct install_list list = {0};
+	struct failure passed_over;
 
-	install_list_readable(cache, &list);
+	(void)install_list_readable(cache, &list, &passed_over);
 	for (size_t i = 0; i < list.count && self->result->repaired < self->count; i++)
 		repair_from(self, list.installs[i].folder);
 	install_list_fini(&list);

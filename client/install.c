@@ -153,9 +153,8 @@ add_records(const struct collection *self, DIR *records)
 	const struct dirent *entry = NULL;
 
 	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
-	while (done && (errno = 0, entry = readdir(records)) != NULL)
-		done =
-		    !is_record(entry->d_name) || add_record(self, entry->d_name) || self->lenient;
+	while ((done || self->lenient) && (errno = 0, entry = readdir(records)) != NULL)
+		done = (!is_record(entry->d_name) || add_record(self, entry->d_name)) && done;
 	return done && (errno == 0 || failure_errno(self->failure, "read", self->folder));
 }
 
@@ -196,12 +195,10 @@ install_list(
 	return collect(cache, under, false, list, failure);
 }
 
-void
-install_list_readable(const char *cache, struct install_list *list)
+bool
+install_list_readable(const char *cache, struct install_list *list, struct failure *failure)
 {
-	struct failure passed_over;
-
-	(void)collect(cache, NULL, true, list, &passed_over);
+	return collect(cache, NULL, true, list, failure);
 }
 
 void

@@ -32,8 +32,9 @@ struct install_list {
 bool install_list(
     const char *cache, const char *under, struct install_list *list, struct failure *failure);
 
-/* The same for those who only look for what is useful: whatever cannot be read is passed over. */
-void install_list_readable(const char *cache, struct install_list *list);
+/* The same, but what cannot be read keeps nothing else out of LIST. False, with FAILURE filled,
+ * when there was such a thing. */
+bool install_list_readable(const char *cache, struct install_list *list, struct failure *failure);
 void install_list_fini(struct install_list *list);
 
 #endif

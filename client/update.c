@@ -33,9 +33,8 @@ update_all(const struct config *config, const char *product, struct https *https
 {
 	struct install_list list = {0};
 	struct buffer updated = {0};
-	bool done = install_list(config->cache, NULL, &list, failure);
-	size_t tried = 0, failed = 0;
-	bool ended = !done;
+	size_t tried = 0, failed = !install_list_readable(config->cache, &list, failure);
+	bool ended = false;
 
 	for (size_t i = 0; i < list.count && !ended; i++) {
 		struct failure last = {0};
@@ -51,11 +50,11 @@ update_all(const struct config *config, const char *product, struct https *https
 			*failure = last;
 		ended = failure_ends_all(&last);
 	}
-	if (done && tried == 0 && product != NULL)
-		done = failure_set(failure, FAILURE_LOCAL, "%s is not installed here", product);
+	if (tried + failed == 0 && product != NULL)
+		failed = !failure_set(failure, FAILURE_LOCAL, "%s is not installed here", product);
 	buffer_printf(out, "{\"updated\":[%.*s]}\n", (int)buffer_size(&updated),
 	    updated.data != NULL ? buffer_bytes(&updated) : "");
 	buffer_fini(&updated);
 	install_list_fini(&list);
-	return done && failed == 0;
+	return failed == 0;
 }

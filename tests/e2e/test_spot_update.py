@@ -62,6 +62,17 @@ def test_a_folder_that_fails_keeps_the_other_from_nothing(shop):
     assert tree(shop.folders[1]) == CHANGED
 
 
+@pytest.mark.parametrize("product", [(), ("step-core",)])
+def test_a_folder_whose_catalogue_cannot_be_read_keeps_the_other_from_nothing(shop, product):
+    publish(shop.store.root, shop.signer, "10.4", CHANGED)
+    catalogue = shop.folders[0] / "catalogue.json"
+    catalogue.write_bytes(b"damaged")
+    done = shop.run("update", *product)
+    assert done.returncode == 10, done.stderr
+    assert f"spot: {catalogue} is not a catalogue" in done.stderr
+    assert [tree(folder) for folder in shop.folders] == [FILES, CHANGED]
+
+
 def test_a_folder_that_came_with_the_second_try_keeps_the_next_from_nothing(lab, tmp_path):
     root, release = lab.new_folder("origin"), issue(tmp_path, "release")
     publish(root, release, "10.3", FILES)
