@@ -64,45 +64,47 @@ add_entry(struct check *self, const struct digest *digest)
 	snprintf(self->entries[self->entry_count++].sha1, DIGEST_SHA1_SIZE, "%s", digest->sha1);
 }
 
-/* Reads the object NAME; its time of last use stays what it was. */
+/* Reads FD, the object NAME; its time of last use stays what it was. */
 static bool
-is_right(struct check *self, const char *name)
+is_right(struct check *self, const char *name, int fd)
 {
-	int folder = self->cache->folders[CACHE_SHA256];
-	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct digest digest;
 	struct stat st;
-	bool write_failed, right = false;
+	bool write_failed;
 
-	if (fd < 0)
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    !cache_digest(fd, -1, UINT64_MAX, &digest, &write_failed))
 		return false;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    cache_digest(fd, -1, UINT64_MAX, &digest, &write_failed)) {
-		const struct timespec times[2] = {st.st_atim, {.tv_nsec = UTIME_OMIT}};
-		(void)futimens(fd, times);
-		self->result->bytes += digest.size;
-		right = strcmp(digest.sha256, name + 3) == 0;
-		if (right) {
-			cache_index(self->cache, &digest);
-			add_entry(self, &digest);
-		}
-	}
-	close(fd);
-	return right;
+	const struct timespec times[2] = {st.st_atim, {.tv_nsec = UTIME_OMIT}};
+	(void)futimens(fd, times);
+	self->result->bytes += digest.size;
+	if (strcmp(digest.sha256, name + 3) != 0)
+		return false;
+	cache_index(self->cache, &digest);
+	add_entry(self, &digest);
+	return true;
 }
 
+/* What may not be read, or just now cannot, is not damaged for that. */
 static bool
 on_object(void *arg, const char *name, struct failure *failure)
 {
 	struct check *self = arg;
+	int folder = self->cache->folders[CACHE_SHA256];
 
 	if (!cache_is_object_name(name, DIGEST_SHA256_SIZE - 1))
 		return true;
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno != ELOOP && errno != ENXIO) /* a link, a socket */
+		return errno == ENOENT || cache_fail(self->cache, failure, "open", name);
+	bool right = fd >= 0 && is_right(self, name, fd);
+	if (fd >= 0)
+		close(fd);
 	self->result->objects++;
-	if (is_right(self, name))
+	if (right)
 		return true;
 	report_note("%s/sha256/%s is damaged: taken away", self->cache->folder, name);
-	if (!cache_take_away(self->cache->folders[CACHE_SHA256], name))
+	if (!cache_take_away(folder, name))
 		return cache_fail(self->cache, failure, "take away", name);
 	add_damaged(self, name);
 	return true;

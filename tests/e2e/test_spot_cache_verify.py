@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from mirrorgate_test import store
+from mirrorgate_test import common, store
 from mirrorgate_test.cache import sha1, sha256
 
 from test_spot_cache_gc import FILES, A, B, C, D, fetched, gc, installed
@@ -102,6 +102,36 @@ def test_an_installed_file_is_read_where_the_folder_is_now_only(shop):
     (shop.here / "a.bin").unlink()
     (shop.here / "a.bin").symlink_to(shop.folder / "elsewhere")
     assert damaged(shop) == (0, 1)
+
+
+def test_what_may_not_be_read_is_not_damaged(shop, tmp_path):
+    """The object of another user, say."""
+    shim = tmp_path / "shim.c"
+    shim.write_text(f"""
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <errno.h>
+        #include <string.h>
+        #include <sys/types.h>
+        int openat(int a, const char *b, int c, mode_t d)
+        {{
+            int (*real)(int, const char *, int, mode_t);
+            *(void **)&real = dlsym(RTLD_NEXT, "openat");
+            if (strstr(b, "{sha256(A)}") == NULL)
+                return real(a, b, c, d);
+            errno = EACCES;
+            return -1;
+        }}
+    """)
+    library = tmp_path / "shim.so"
+    assert common.run(["gcc", "-shared", "-fPIC", "-o", library, shim]).returncode == 0
+    environment = {
+        "LD_PRELOAD": str(library),
+        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
+    }
+    text = shop.fails(1, "cache", "verify", environment=environment)
+    assert text.startswith("cannot open ") and text.endswith(": Permission denied")
+    assert A in shop.cache.contents()
 
 
 def test_what_is_damaged_is_named(shop):
