@@ -20,14 +20,13 @@
 
 enum {
 	PART_SECONDS = 7 * 24 * 60 * 60, /* after which nobody comes back for it */
-	NAME_SIZE = 128,
 };
 
 #define ETAG ".etag" /* after the name of its part */
 
 /* A file that could go: an object, "AB/...", or a part. */
 struct candidate {
-	char name[NAME_SIZE];
+	char name[NAME_MAX + 1];
 	int folder;
 	uint64_t bytes;
 	struct timespec used;

@@ -152,6 +152,12 @@ def test_what_is_no_file_among_the_parts_does_not_stop_gc(shop):
     assert tree(shop.here) == FILES
 
 
+def test_a_long_name_among_the_parts_does_not_stop_gc(shop):
+    (shop.cache.parts / (255 * "x")).write_bytes(b"?")
+    gc(shop, "0")
+    assert shop.cache.leftovers() == []
+
+
 def test_an_etag_without_its_part_goes(shop):
     laid_part(shop.cache, b"young" * 1000, 1)
     shop.cache.part(b"young" * 1000).unlink()
