@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "catalogue_names.h"
 #include "json_writer.h"
@@ -60,13 +61,30 @@ catalogue_compare_versions(const char *a, const char *b)
 
 /* --- paths */
 
+static bool
+begins_with_segment(const char *path, const char *name)
+{
+	size_t len = strcspn(path, "/");
+
+	return strlen(name) == len && strncasecmp(path, name, len) == 0;
+}
+
+/* True for what a file system might take for one of spot's own files, or for a folder in its place,
+ * where the case of letters does not count. */
+static bool
+is_own(const char *path)
+{
+	return begins_with_segment(path, CATALOGUE_NAME) ||
+	       begins_with_segment(path, CATALOGUE_SIGNATURE_NAME) ||
+	       strncasecmp(path, CATALOGUE_PART_NAME, sizeof CATALOGUE_PART_NAME - 1) == 0;
+}
+
 const char *
 catalogue_path_defect(const char *path)
 {
 	char *absolute = NULL;
 
-	if (strcmp(path, CATALOGUE_NAME) == 0 || strcmp(path, CATALOGUE_SIGNATURE_NAME) == 0 ||
-	    strncmp(path, CATALOGUE_PART_NAME, sizeof CATALOGUE_PART_NAME - 1) == 0)
+	if (is_own(path))
 		return "has a name that is spot's own";
 	if (asprintf(&absolute, "/%s", path) < 0)
 		abort();

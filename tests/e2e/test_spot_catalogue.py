@@ -332,7 +332,8 @@ def test_a_catalogue_of_our_own_making_is_accepted(tmp_path, release):
     "path",
     [
         "", "/etc/passwd", "../a", "a/../b", "./a", "a//b", "a/", "a/.", "a\\b", "a b", "a%2fb",
-        "a\n", "\x1b[2J", "C:\\a", "\u00e9", "catalogue.json", "catalogue.json.p7s", ".spot.part", "a;b",
+        "a\n", "\x1b[2J", "C:\\a", "\u00e9", "catalogue.json", "catalogue.json.p7s", ".spot.part", "Catalogue.json",
+        "catalogue.json/a", "a;b",
         "a?b",
         "a/" * 33 + "b", "a" * 5000,
     ],

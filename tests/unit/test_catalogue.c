@@ -118,6 +118,10 @@ test_paths_that_could_lead_elsewhere_are_refused(void **state)
 	assert_refused(HEAD FILE_OF("catalogue.json") TAIL, "is not a catalogue");
 	assert_refused(HEAD FILE_OF(".spot.part") TAIL, "is not a catalogue");
 	assert_refused(HEAD FILE_OF(".spot.part.json") TAIL, "is not a catalogue");
+	assert_refused(HEAD FILE_OF(".Spot.part") TAIL, "is not a catalogue");
+	assert_refused(HEAD FILE_OF("Catalogue.json") TAIL, "is not a catalogue");
+	assert_refused(HEAD FILE_OF("catalogue.json/a") TAIL, "is not a catalogue");
+	assert_refused(HEAD FILE_OF("catalogue.json.P7S/a/b") TAIL, "is not a catalogue");
 }
 
 static void
