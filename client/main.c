@@ -152,6 +152,20 @@ end_with(struct buffer *out, bool done, const struct options *options, struct fa
 	return done;
 }
 
+/* The same for a report, which is printed for a failure, too, and then tells of it. */
+static bool
+end_with_report(
+    struct buffer *out, bool done, const struct options *options, struct failure *failure)
+{
+	if (!options->json)
+		buffer_fini(out);
+	else if (print_result(out, failure))
+		failure->told = true;
+	else
+		done = false;
+	return done;
+}
+
 static bool
 fetch(const struct options *options, const struct config *config, struct https *https,
     struct failure *failure)
@@ -185,7 +199,7 @@ update(const struct options *options, const struct config *config, struct https 
 	struct buffer out = {0};
 	bool done = update_all(config, options_word(options, 0), https, &out, failure);
 
-	return end_with(&out, done, options, failure);
+	return end_with_report(&out, done, options, failure);
 }
 
 static bool
@@ -308,7 +322,6 @@ run_catalogue_index(const struct options *options, struct failure *failure)
 	return index_command_make(&order, failure);
 }
 
-/* A report is printed for a failure, too, and then tells of it. */
 static bool
 mirror(const struct options *options, const struct config *config, struct https *https,
     struct failure *failure)
@@ -327,13 +340,7 @@ mirror(const struct options *options, const struct config *config, struct https 
 	mirror_report_print(report);
 	mirror_report_print_json(report, done ? NULL : failure, &out);
 	mirror_report_free(report);
-	if (!options->json)
-		buffer_fini(&out);
-	else if (print_result(&out, failure))
-		failure->told = true;
-	else
-		done = false;
-	return done;
+	return end_with_report(&out, done, options, failure);
 }
 
 static bool

@@ -52,8 +52,11 @@ update_all(const struct config *config, const char *product, struct https *https
 	}
 	if (tried + failed == 0 && product != NULL)
 		failed = !failure_set(failure, FAILURE_LOCAL, "%s is not installed here", product);
-	buffer_printf(out, "{\"updated\":[%.*s]}\n", (int)buffer_size(&updated),
+	buffer_printf(out, "{\"updated\":[%.*s]", (int)buffer_size(&updated),
 	    updated.data != NULL ? buffer_bytes(&updated) : "");
+	if (failed > 0)
+		report_failure_members(failure, out);
+	buffer_append(out, "}\n", 2);
 	buffer_fini(&updated);
 	install_list_fini(&list);
 	return failed == 0;

@@ -1,5 +1,7 @@
 """spot update: what is installed comes to its newest version, and one failure keeps no other back."""
 
+import json
+
 import pytest
 from mirrorgate_test import store
 from mirrorgate_test.gateway import policy
@@ -60,6 +62,17 @@ def test_a_folder_that_fails_keeps_the_other_from_nothing(shop):
     assert done.returncode == 1, done.stderr
     assert f"spot: {shop.folders[0]}: cannot write doc/b.txt" in done.stderr
     assert tree(shop.folders[1]) == CHANGED
+
+
+def test_what_was_updated_is_told_beside_a_failure(shop):
+    publish(shop.store.root, shop.signer, "10.4", CHANGED)
+    (shop.folders[0] / "catalogue.json").write_bytes(b"damaged")
+    done = shop.run("--json", "-q", "update")
+    assert done.returncode == 10 and done.stderr == "", done.stderr
+    report = json.loads(done.stdout)
+    assert [(it["folder"], it["version"]) for it in report["updated"]] == [(str(shop.folders[1]), "10.4")]
+    assert (report["failure"], report["exit_code"]) == ("bad-catalogue", 10)
+    assert report["detail"].endswith("is not a catalogue")
 
 
 @pytest.mark.parametrize("product", [(), ("step-core",)])
