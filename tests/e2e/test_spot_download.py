@@ -308,11 +308,11 @@ def test_a_file_that_changed_between_two_runs_comes_whole(serve, release):
     assert ranges(origin)[-1] is None
 
 
-def range_of(content, begin, tag):
-    total = len(content)
+def range_of(content, begin, tag, end=None, total=None):
+    end, total = end or len(content), total or len(content)
     return answer(
-        "206 Partial Content", content[begin:], ETag=tag,
-        Content_Range=f"bytes {begin}-{total - 1}/{total}",
+        "206 Partial Content", content[begin:end], ETag=tag,
+        Content_Range=f"bytes {begin}-{end - 1}/{total}",
     )  # fmt: skip
 
 
@@ -323,8 +323,15 @@ def range_of(content, begin, tag):
         sends(lambda content: answer("416 No", Content_Range=f"bytes */{len(content)}")),
         sends(lambda content: range_of(content[:-1] + b"X", 130_000, '"two"')),
         sends(lambda content: range_of(content[:-1] + b"X", 130_000, etag(content))),
+        sends(lambda content: range_of(content, 130_000, etag(content), total="*")),
+        sends(lambda content: range_of(content, 130_000, etag(content), end=150_000)),
+        sends(lambda content: range_of(content, 0, etag(content))),
+        sends(lambda _: answer("206 Partial Content", b"")),
     ],
-    ids=["200", "416", "206 of another etag", "206 with other bytes"],
+    ids=[
+        "200", "416", "206 of another etag", "206 with other bytes", "206 of unknown length",
+        "206 of less", "206 of all", "206 of nothing",
+    ],
 )
 def test_a_part_that_does_not_fit_is_given_up(serve, act):
     origin = serve({"core.zip": CORE}, {"core.zip": [cut(130_000), act]}, tries=1)
