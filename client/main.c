@@ -51,11 +51,14 @@ print_usage(FILE *out)
 	    out);
 }
 
+/* Whoever reads JSON gets it for a mistake that is found before the command begins, too. */
 static int
-usage_error(const char *what, const char *which)
+usage_error(const struct options *options, const struct failure *failure)
 {
-	fprintf(stderr, "spot: %s%s%s\n", what, which[0] != '\0' ? ": " : "", which);
+	fprintf(stderr, "spot: %s\n", failure->text);
 	print_usage(stderr);
+	if (options->json)
+		report_failure(failure, true);
 	return FAILURE_USAGE;
 }
 
@@ -415,29 +418,44 @@ run(const struct command *command, const struct options *options)
 	return done ? 0 : (int)failure.kind;
 }
 
+/* Finds the command and takes its words off OPTIONS; NULL with FAILURE filled. */
+static const struct command *
+read_words(struct options *options, struct failure *failure)
+{
+	const struct command *command = NULL;
+
+	if (options->word_count == 0) {
+		failure_set(failure, FAILURE_USAGE, "no command");
+		return NULL;
+	}
+	const char *word = options->words[0];
+	command = find_command(options);
+	if (command == NULL) {
+		failure_set(failure, FAILURE_USAGE, "no such command: %s", word);
+		return NULL;
+	}
+	size_t own = command->second != NULL ? 2 : 1;
+	options->words += own;
+	options->word_count -= own;
+	const char *excess = options_excess(options, command->takes);
+	if (options->word_count < command->min || options->word_count > command->max)
+		failure_set(failure, FAILURE_USAGE, "not as many arguments as it takes: %s", word);
+	else if (excess != NULL)
+		failure_set(failure, FAILURE_USAGE, "%s%s%s does not take --%s", word,
+		    own > 1 ? " " : "", own > 1 ? command->second : "", excess);
+	else
+		return command;
+	return NULL;
+}
+
 /* Finds what to do; returns the exit code. */
 static int
 run_words(struct options *options)
 {
-	if (options->word_count == 0)
-		return usage_error("no command", "");
-	const char *word = options->words[0];
-	const struct command *command = find_command(options);
-	if (command == NULL)
-		return usage_error("no such command", word);
-	size_t own = command->second != NULL ? 2 : 1;
-	options->words += own;
-	options->word_count -= own;
-	if (options->word_count < command->min || options->word_count > command->max)
-		return usage_error("not as many arguments as it takes", word);
-	const char *excess = options_excess(options, command->takes);
-	if (excess != NULL) {
-		fprintf(stderr, "spot: %s%s%s does not take --%s\n", word, own > 1 ? " " : "",
-		    own > 1 ? command->second : "", excess);
-		print_usage(stderr);
-		return FAILURE_USAGE;
-	}
-	return run(command, options);
+	struct failure failure = {0};
+	const struct command *command = read_words(options, &failure);
+
+	return command != NULL ? run(command, options) : usage_error(options, &failure);
 }
 
 int

@@ -259,6 +259,21 @@ def test_an_option_that_a_command_does_not_take_is_not_passed_over(arguments):
     assert done.stderr.decode().startswith(f"spot: {name} does not take {command[1].split()[0]}\nusage:")
 
 
+@pytest.mark.parametrize(
+    "arguments, detail",
+    [
+        ([], "no command"),
+        (["nonsense"], "no such command: nonsense"),
+        (["list", "more"], "not as many arguments as it takes: list"),
+        (["cache", "verify", "--max", "1G"], "cache verify does not take --max"),
+    ],
+)
+def test_a_wrong_command_line_is_one_json_object_when_asked_for(arguments, detail):
+    done = common.run([PROGRAM, "--json", *arguments])
+    assert done.returncode == 2 and b"usage:" in done.stderr
+    assert json.loads(done.stdout) == {"failure": "usage", "exit_code": 2, "detail": detail}
+
+
 def test_the_manual_has_each_exit_code_with_its_word():
     client = Path(__file__).resolve().parents[2] / "client"
     table = re.findall(r'X\(FAILURE_\w+, (\d+), "([a-z-]+)"\)', (client / "failure.h").read_text())
