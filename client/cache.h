@@ -40,7 +40,9 @@ enum cache_result cache_check(
     struct cache *self, const struct digest *wanted, struct failure *failure);
 
 /* Gives the object one more name, LINK in FOLDER, on the same file system (a hard link): what is
- * linked is the file that was just read and found right. A LINK that is there already fails. */
+ * linked is the file that was just read and found right. One that has as many names as its file
+ * system allows keeps them, and a copy of it becomes the object. A LINK that is there already
+ * fails. */
 enum cache_result cache_link(struct cache *self, const struct digest *wanted, int folder,
     const char *link, struct failure *failure);
 
