@@ -253,8 +253,8 @@ cache_part_take(void *arg, const char *bytes, size_t len, struct failure *failur
 	       cache_fail(self->cache, failure, "write parts of", self->name);
 }
 
-/* Wrong bytes may come from a file that was changed between two tries: once all of it is asked for
- * again, from the beginning. */
+/* Wrong bytes may come from a file that was changed between two tries: all of it is asked for
+ * again, from the beginning, as often as there are tries. */
 bool
 cache_part_end(void *arg, struct failure *failure)
 {

@@ -38,8 +38,10 @@ is_no_rollback(const struct fetch_order *order, const struct catalogue *new, str
 		done = strcmp((*old)->product, order->product) == 0 ||
 		       failure_set(failure, FAILURE_LOCAL, "%s holds %s, not %s", order->folder,
 		           (*old)->product, order->product);
-		done = done &&
-		       (order->version != NULL || catalogue_load_may_follow(*old, new, failure));
+		/* Who names a version may go back to it, but there is one of each. */
+		bool goes_back = order->version != NULL &&
+		                 catalogue_compare_versions(new->version, (*old)->version) < 0;
+		done = done && (goes_back || catalogue_load_may_follow(*old, new, failure));
 	}
 	free(name);
 	return done;
@@ -147,7 +149,7 @@ fetch_print_json(
 	json_writer_number(out, "files", result->files);
 	json_writer_number(out, "kept", result->kept);
 	json_writer_number(out, "removed", result->removed);
-	json_writer_number(out, "from_cache", result->files - result->kept - result->loaded.files);
+	json_writer_number(out, "from_cache", fetch_files_cached(result));
 	json_writer_number(out, "downloaded", result->loaded.files);
 	json_writer_number(out, "downloaded_bytes", result->loaded.bytes);
 	buffer_append(out, "}", 1);

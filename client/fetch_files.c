@@ -178,6 +178,15 @@ place(struct fetching *self, bool again, struct failure *failure)
 	return true;
 }
 
+/* What vanished from the cache after it had come was downloaded twice. */
+size_t
+fetch_files_cached(const struct fetch_result *result)
+{
+	size_t here = result->files - result->kept;
+
+	return here > result->loaded.files ? here - result->loaded.files : 0;
+}
+
 static void
 tell(const struct fetching *self)
 {
@@ -187,7 +196,7 @@ tell(const struct fetching *self)
 	progress_print_size(result->loaded.bytes, size);
 	report_note("%s %s: %zu files, of which %zu were downloaded (%s), %zu were in the cache",
 	    self->catalogue->product, self->catalogue->version, result->files, result->loaded.files,
-	    size, result->files - result->kept - result->loaded.files);
+	    size, fetch_files_cached(result));
 }
 
 bool

@@ -21,10 +21,10 @@ struct fetch_files {
 /* What was done. */
 struct fetch_result {
 	char *version;
-	size_t files;                 /* of the catalogue */
-	size_t kept;                  /* were right in the folder */
-	size_t removed;               /* of the version before */
-	struct download_count loaded; /* the rest was in the cache */
+	size_t files;   /* of the catalogue */
+	size_t kept;    /* were right in the folder */
+	size_t removed; /* of the version before */
+	struct download_count loaded;
 };
 
 /* Makes the folder hold every file of the release's catalogue, and takes away those of the old one
@@ -32,6 +32,9 @@ struct fetch_result {
  * filled in as far as it came. */
 bool fetch_files(const struct fetch_files *order, struct https *https, struct fetch_result *result,
     struct failure *failure);
+
+/* How many files were in the cache: neither kept nor downloaded. */
+size_t fetch_files_cached(const struct fetch_result *result);
 
 /* The catalogue is in the folder now: what a killed process would have needed is taken away. */
 void fetch_files_settled(const struct fetch_files *order);

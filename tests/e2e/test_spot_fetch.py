@@ -117,6 +117,12 @@ def test_an_older_version_comes_when_it_is_asked_for_by_number(shop, release):
     assert tree(shop.to) == FILES
 
 
+def test_one_version_is_never_two_also_when_it_is_asked_for_by_number(shop, release):
+    fetched(shop)
+    publish(shop.store.root, release, "10.3", {**FILES, "doc/b.txt": b"TEXT"})
+    refused(shop, "offers another catalogue of version 10.3", "10.3")
+
+
 def refused(spot, sentence, *arguments):
     """The fetch that must be refused for its catalogue, with nothing of the store's files read."""
     before = tree(spot.to) if spot.to.exists() else {}
