@@ -1,11 +1,11 @@
 /*
- * What leaves a mirror.
+ * What a mirror remembers of what it has, and of what is missed.
  *
- * The hard part is to remove nothing too early: the time of the first miss is on the disk before it
- * counts, it is forgotten whenever the thing is wanted again, and what cannot be read as a time is
- * no time.
+ * The hard part is that nothing may be removed too early: the time of the first miss is on the disk
+ * before it counts, it is forgotten whenever the thing is wanted again, and what cannot be read as
+ * a time is no time.
  */
-#include "mirror_leaving.h"
+#include "mirror_leaving_private.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,35 +15,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../policy/catalogue.h"
 #include "../policy/policy_value.h"
 #include "digest.h"
 #include "file.h"
-#include "mirror_copy.h"
-#include "signed.h"
 
 enum { PATH_BYTES_MAX = 64 * 1024, TIME_BYTES_MAX = 20 };
 
-/* A product below a path. */
-struct place {
-	char *name; /* PRODUCT-SHA256 */
-	char *product, *base;
-	bool kept;
-};
-
-struct mirror_leaving {
-	struct mirror_tree *tree;
-	struct mirror_report *report;
-	time_t now;
-	uint64_t grace;
-	int products, indexes, leaving; /* the folders in DIR/.spot */
-	struct place *places;
-	size_t count;
-};
-
-/* FOLDER's entries from the first one on; NULL with errno set. */
-static DIR *
-entries_of(int folder)
+DIR *
+mirror_leaving_entries(int folder)
 {
 	int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = again >= 0 ? fdopendir(again) : NULL;
@@ -55,8 +34,8 @@ entries_of(int folder)
 
 /* ---- places ------------------------------------------------------------------------------- */
 
-static char *
-place_name(const char *product, const char *base)
+char *
+mirror_leaving_place_name(const char *product, const char *base)
 {
 	struct digest_run *run = digest_run_new();
 	struct digest digest;
@@ -67,20 +46,20 @@ place_name(const char *product, const char *base)
 	return buffer_text("%s-%s", product, digest.sha256);
 }
 
-static struct place *
+static struct mirror_leaving_place *
 add_place(struct mirror_leaving *self, const char *product, const char *base)
 {
 	self->places = reallocarray(self->places, self->count + 1, sizeof *self->places);
 	if (self->places == NULL)
 		abort();
-	struct place *place = &self->places[self->count++];
-	*place = (struct place){.name = place_name(product, base),
+	struct mirror_leaving_place *place = &self->places[self->count++];
+	*place = (struct mirror_leaving_place){.name = mirror_leaving_place_name(product, base),
 	    .product = buffer_strdup(product),
 	    .base = buffer_strdup(base)};
 	return place;
 }
 
-static struct place *
+static struct mirror_leaving_place *
 find_place(struct mirror_leaving *self, const char *name)
 {
 	for (size_t i = 0; i < self->count; i++) {
@@ -103,7 +82,8 @@ read_place(struct mirror_leaving *self, const char *name, struct failure *failur
 	if (done) {
 		buffer_append(&text, "", 1);
 		char *product = buffer_copy(name, len > tail ? len - tail : 0);
-		const struct place *place = add_place(self, product, buffer_bytes(&text));
+		const struct mirror_leaving_place *place =
+		    add_place(self, product, buffer_bytes(&text));
 		done = (strcmp(place->name, name) == 0 && policy_value_is_id(product) &&
 		           place->base[0] == '/') ||
 		       failure_set(failure, FAILURE_LOCAL, "%s is damaged: remove it", file);
@@ -119,7 +99,7 @@ static bool
 read_places(struct mirror_leaving *self, struct failure *failure)
 {
 	const struct dirent *entry = NULL;
-	DIR *stream = entries_of(self->products);
+	DIR *stream = mirror_leaving_entries(self->products);
 	bool done = true;
 
 	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
@@ -201,10 +181,9 @@ note_down(const struct mirror_leaving *self, int folder, const char *name, const
 	return done;
 }
 
-/* Sets *DUE when what NAME stands for was first missed the grace time ago or longer; the first
- * time, now is noted down. */
-static bool
-miss(struct mirror_leaving *self, const char *name, bool *due, struct failure *failure)
+bool
+mirror_leaving_miss(
+    struct mirror_leaving *self, const char *name, bool *due, struct failure *failure)
 {
 	uint64_t now = (uint64_t)self->now, since = now;
 	char text[TIME_BYTES_MAX + 1];
@@ -219,8 +198,8 @@ miss(struct mirror_leaving *self, const char *name, bool *due, struct failure *f
 	return done;
 }
 
-static bool
-forget(const struct mirror_leaving *self, const char *name, struct failure *failure)
+bool
+mirror_leaving_forget(const struct mirror_leaving *self, const char *name, struct failure *failure)
 {
 	return mirror_tree_unlink(self->leaving, name, failure);
 }
@@ -229,14 +208,14 @@ bool
 mirror_leaving_keep_product(
     struct mirror_leaving *self, const char *product, const char *base, struct failure *failure)
 {
-	char *name = place_name(product, base);
-	struct place *place = find_place(self, name);
+	char *name = mirror_leaving_place_name(product, base);
+	struct mirror_leaving_place *place = find_place(self, name);
 
 	if (place == NULL)
 		place = add_place(self, product, base);
 	place->kept = true;
-	bool done =
-	    note_down(self, self->products, name, base, failure) && forget(self, name, failure);
+	bool done = note_down(self, self->products, name, base, failure) &&
+	            mirror_leaving_forget(self, name, failure);
 	free(name);
 	return done;
 }
@@ -250,275 +229,15 @@ mirror_leaving_keep_index(struct mirror_leaving *self, const char *product,
 	return mirror_tree_put(self->tree, self->indexes, &file, 1, failure);
 }
 
-/* ---- versions ----------------------------------------------------------------------------- */
-
-struct versions {
-	char **names; /* ascending */
-	size_t count;
-};
-
-static int
-compare(const void *a, const void *b)
-{
-	const char *x = *(char *const *)a, *y = *(char *const *)b;
-	int order = catalogue_compare_versions(x, y);
-
-	return order != 0 ? order : strcmp(x, y);
-}
-
-static void
-versions_fini(struct versions *self)
-{
-	for (size_t i = 0; i < self->count; i++)
-		free(self->names[i]);
-	free(self->names);
-	*self = (struct versions){0};
-}
-
-/* The names of versions in FOLDER, whatever lies under them. */
-static bool
-list_versions(int folder, struct versions *list, struct failure *failure)
-{
-	const struct dirent *entry = NULL;
-	DIR *stream = entries_of(folder);
-
-	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
-	while (stream != NULL && (errno = 0, entry = readdir(stream)) != NULL) {
-		if (!catalogue_is_version(entry->d_name))
-			continue;
-		list->names = reallocarray(list->names, list->count + 1, sizeof *list->names);
-		if (list->names == NULL)
-			abort();
-		list->names[list->count++] = buffer_strdup(entry->d_name);
-	}
-	bool done = errno == 0 || failure_set(failure, FAILURE_LOCAL,
-	                              "cannot read a folder of versions: %s", strerror(errno));
-	if (stream != NULL)
-		closedir(stream);
-	if (list->count > 0)
-		qsort(list->names, list->count, sizeof *list->names, compare);
-	return done;
-}
-
-/* The name goes first: a version that comes back later begins anew. */
-static bool
-remove_version(struct mirror_leaving *self, int folder, const char *version, const char *mark,
-    struct failure *failure)
-{
-	if (!mirror_tree_remove(self->tree, folder, version, failure) ||
-	    !forget(self, mark, failure))
-		return false;
-	mirror_report_add(self->report, MIRROR_DELETED, version);
-	return true;
-}
-
-/* VERSION is not in the index. */
-static bool
-leave_version(struct mirror_leaving *self, int folder, const char *version, const char *mark,
-    struct failure *failure)
-{
-	bool due = false;
-
-	if (!miss(self, mark, &due, failure))
-		return false;
-	if (due)
-		return remove_version(self, folder, version, mark, failure);
-	mirror_report_add(self->report, MIRROR_LEAVING, version);
-	return true;
-}
-
 bool
 mirror_leaving_keep_version(struct mirror_leaving *self, const char *product, const char *base,
     const char *version, struct failure *failure)
 {
-	char *name = place_name(product, base);
+	char *name = mirror_leaving_place_name(product, base);
 	char *mark = buffer_text("%s-%s", name, version);
-	bool done = forget(self, mark, failure);
+	bool done = mirror_leaving_forget(self, mark, failure);
 
 	free(mark);
 	free(name);
 	return done;
-}
-
-/* Forgets the times of PLACE's versions that are not in FOLDER (-1: none is): a killed process may
- * have removed one and not its time. */
-static bool
-forget_gone(
-    const struct mirror_leaving *self, const char *place, int folder, struct failure *failure)
-{
-	const struct dirent *entry = NULL;
-	size_t len = strlen(place);
-	DIR *stream = entries_of(self->leaving);
-	bool done = true;
-
-	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
-	while (stream != NULL && (errno = 0, done) && (entry = readdir(stream)) != NULL) {
-		const char *version = entry->d_name + len + 1;
-		if (strncmp(entry->d_name, place, len) == 0 && entry->d_name[len] == '-' &&
-		    (folder < 0 || faccessat(folder, version, F_OK, AT_SYMLINK_NOFOLLOW) != 0))
-			done = forget(self, entry->d_name, failure);
-	}
-	if (done && errno != 0)
-		done = failure_set(failure, FAILURE_LOCAL, "cannot read %s/leaving: %s",
-		    mirror_tree_own(self->tree), strerror(errno));
-	if (stream != NULL)
-		closedir(stream);
-	return done;
-}
-
-bool
-mirror_leaving_versions(struct mirror_leaving *self, const struct index *index, const char *base,
-    struct failure *failure)
-{
-	struct versions list = {0};
-	char *name = place_name(index->product, base);
-	int folder = -1;
-	bool done = mirror_tree_find(self->tree, base, &folder, failure) &&
-	            (folder < 0 || list_versions(folder, &list, failure));
-
-	for (size_t i = 0; i < list.count && done; i++) {
-		const char *version = list.names[i];
-		char *mark = buffer_text("%s-%s", name, version);
-		if (!index_has(index, version) &&
-		    mirror_copy_is_there(self->tree, base, index->product, version))
-			done = leave_version(self, folder, version, mark, failure);
-		free(mark);
-	}
-	done = done && forget_gone(self, name, folder, failure);
-	if (folder >= 0)
-		close(folder);
-	versions_fini(&list);
-	free(name);
-	return done;
-}
-
-/* ---- products ----------------------------------------------------------------------------- */
-
-/* The product that TEXT, a catalogue or an index, is of; "" when it is neither. */
-static char *
-product_of(const struct buffer *text)
-{
-	char defect[CATALOGUE_DEFECT_MAX];
-	struct failure unreadable;
-	struct catalogue *catalogue = catalogue_read(text, defect);
-	struct index *index = catalogue == NULL ? index_read(text, "", &unreadable) : NULL;
-	char *product = buffer_strdup(catalogue != NULL ? catalogue->product
-	                              : index != NULL   ? index->product
-	                                                : "");
-
-	index_free(index);
-	catalogue_free(catalogue);
-	return product;
-}
-
-/* Removes the index or the catalogue beside PLACE's versions, unless it is another product's. The
- * signature goes first: a crash in between leaves the text, which tells whose both are. */
-static bool
-remove_beside(const struct mirror_leaving *self, const struct place *place, int folder,
-    const char *name, struct failure *failure)
-{
-	struct failure unreadable;
-	struct buffer text = {0};
-	char *file = mirror_tree_name(self->tree, place->base, name);
-	char *signature = buffer_text("%s" SIGNED_SUFFIX, name);
-
-	file_read(file, CATALOGUE_MAX_BYTES, &text, &unreadable);
-	char *product = product_of(&text);
-	bool done = strcmp(product, place->product) != 0 ||
-	            (mirror_tree_unlink(folder, signature, failure) &&
-	                mirror_tree_unlink(folder, name, failure));
-	free(product);
-	free(signature);
-	free(file);
-	buffer_fini(&text);
-	return done;
-}
-
-/* Forgets the index that was followed last, unless PLACE's product is kept below another path. */
-static bool
-forget_index(const struct mirror_leaving *self, const struct place *place, struct failure *failure)
-{
-	for (size_t i = 0; i < self->count; i++) {
-		if (self->places[i].kept && strcmp(self->places[i].product, place->product) == 0)
-			return true;
-	}
-	return mirror_tree_unlink(self->indexes, place->product, failure);
-}
-
-/* All of it is due. What tells of versions goes before them. */
-static bool
-remove_place(struct mirror_leaving *self, const struct place *place, int folder,
-    const struct versions *list, struct failure *failure)
-{
-	bool done = folder < 0 || (remove_beside(self, place, folder, INDEX_NAME, failure) &&
-	                              remove_beside(self, place, folder, CATALOGUE_NAME, failure));
-
-	for (size_t i = 0; i < list->count && done; i++) {
-		char *mark = buffer_text("%s-%s", place->name, list->names[i]);
-		done = remove_version(self, folder, list->names[i], mark, failure);
-		free(mark);
-	}
-	done = done && forget_gone(self, place->name, -1, failure) &&
-	       forget(self, place->name, failure) && forget_index(self, place, failure) &&
-	       mirror_tree_unlink(self->products, place->name, failure);
-	if (done) {
-		char *name = mirror_tree_name(self->tree, place->base, "");
-		rmdir(name); /* when nothing else is in it */
-		free(name);
-	}
-	return done;
-}
-
-/* Takes those out of LIST that are not PLACE's. */
-static void
-keep_own(const struct mirror_leaving *self, const struct place *place, struct versions *list)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < list->count; i++) {
-		if (mirror_copy_is_there(self->tree, place->base, place->product, list->names[i]))
-			list->names[kept++] = list->names[i];
-		else
-			free(list->names[i]);
-	}
-	list->count = kept;
-}
-
-static bool
-leave_place(struct mirror_leaving *self, const struct place *place, struct failure *failure)
-{
-	struct versions list = {0};
-	int folder = -1;
-	bool due = false;
-	bool done = miss(self, place->name, &due, failure) &&
-	            mirror_tree_find(self->tree, place->base, &folder, failure) &&
-	            (folder < 0 || list_versions(folder, &list, failure));
-
-	if (done) {
-		keep_own(self, place, &list);
-		due = due || list.count == 0; /* nobody waits for nothing */
-		if (due)
-			done = remove_place(self, place, folder, &list, failure);
-		for (size_t i = 0; i < list.count && !due; i++)
-			mirror_report_add(self->report, MIRROR_LEAVING, list.names[i]);
-	}
-	if (folder >= 0)
-		close(folder);
-	versions_fini(&list);
-	return done;
-}
-
-void
-mirror_leaving_products(struct mirror_leaving *self)
-{
-	for (size_t i = 0; i < self->count; i++) {
-		const struct place *place = &self->places[i];
-		struct failure failure = {0};
-
-		if (place->kept)
-			continue;
-		mirror_report_begin(self->report, place->product);
-		if (!leave_place(self, place, &failure))
-			mirror_report_fail(self->report, NULL, &failure);
-	}
 }
