@@ -359,6 +359,21 @@ new_generation(uint64_t number)
 	return self;
 }
 
+/* Adds the catalogues, last, for they want a good policy. NULL, and SELF is gone, when there are
+ * problems. */
+static struct generation *
+finish(struct generation *self, const struct generation *previous, const struct config *config,
+    struct problems *problems)
+{
+	if (problems_count(problems) == 0 && config_checks_catalogues(config))
+		self->files[GENERATION_CATALOGUES] =
+		    take_catalogues(self, previous, config, problems);
+	if (problems_count(problems) == 0)
+		return self;
+	generation_free(self);
+	return NULL;
+}
+
 struct generation *
 generation_build(const struct config *config, uint64_t number, const struct generation *previous,
     struct problems *problems)
@@ -376,13 +391,7 @@ generation_build(const struct config *config, uint64_t number, const struct gene
 	check(self, previous, config, problems);
 	if (previous == NULL && config_checks_catalogues(config))
 		catalogues_check_files(config, problems);
-	if (problems_count(problems) == 0 && config_checks_catalogues(config))
-		self->files[GENERATION_CATALOGUES] =
-		    take_catalogues(self, previous, config, problems);
-	if (problems_count(problems) == 0)
-		return self;
-	generation_free(self);
-	return NULL;
+	return finish(self, previous, config, problems);
 }
 
 struct generation *
@@ -399,13 +408,7 @@ generation_build_catalogues(const struct config *config, uint64_t number,
 			problems_add(problems, config->file, 0,
 			    "the generation in force cannot go on: %s", strerror(errno));
 	}
-	if (problems_count(problems) == 0)
-		self->files[GENERATION_CATALOGUES] =
-		    take_catalogues(self, previous, config, problems);
-	if (problems_count(problems) == 0)
-		return self;
-	generation_free(self);
-	return NULL;
+	return finish(self, previous, config, problems);
 }
 
 bool

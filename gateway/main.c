@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "config.h"
 #include "log.h"
 #include "supervisor.h"
@@ -31,7 +32,7 @@ serve(const char *file, bool check_only, bool unsafe_any_port)
 	if (unsafe_any_port)
 		log_warning("--unsafe-any-port: for tests and demonstrations only");
 	if (check_only) {
-		status = supervisor_check(config);
+		status = check_run(config);
 		if (status == EXIT_SUCCESS)
 			log_info("%s is good", file);
 	} else {

@@ -557,27 +557,3 @@ supervisor_run(const struct config *config)
 	tear_down(&self);
 	return self.status;
 }
-
-/* A catalogue that cannot be trusted keeps nothing from starting, but is a problem. */
-static bool
-has_good_catalogues(const struct generation *generation)
-{
-	struct catalogue_image *image = generation_catalogues(generation);
-	bool good =
-	    image == NULL || catalogue_image_header(image)->versions[CATALOGUE_IMAGE_REFUSED] == 0;
-
-	catalogue_image_free(image);
-	return good;
-}
-
-int
-supervisor_check(const struct config *config)
-{
-	struct sandbox_user user;
-	struct generation *generation = loader_build_first(config, false);
-	bool good = sandbox_find_user(config->user, &user) && generation != NULL &&
-	            has_good_catalogues(generation);
-
-	generation_free(generation);
-	return good ? EXIT_SUCCESS : EXIT_FAILURE;
-}

@@ -10,7 +10,4 @@
 /* Serves until a signal ends it; returns the exit status. */
 int supervisor_run(const struct config *config);
 
-/* For -t: builds a generation and throws it away; prints every problem. Returns the exit status. */
-int supervisor_check(const struct config *config);
-
 #endif
