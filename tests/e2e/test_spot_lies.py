@@ -10,7 +10,7 @@ import time
 import pytest
 from mirrorgate_test import common, store
 from mirrorgate_test.cache import Cache
-from mirrorgate_test.origin import Origin, cut, etag, sends, status
+from mirrorgate_test.origin import cut, etag, installed, sends, status
 from mirrorgate_test.spot import PROGRAM, answer
 
 import test_spot_catalogue
@@ -30,11 +30,9 @@ def release_certificate(tmp_path_factory):
 @pytest.fixture(name="serve")
 def origin_and_installation(lab, release):
     def make(acts=(), **keys):
-        root = lab.new_folder("origin")
-        publish(root, release, "1.0", FILES)
-        origin = Origin(lab, root, acts)
-        origin.spot = lab.spot(origin, release=str(release), **{"tries": 2, **keys})
-        origin.here = origin.spot.folder / "here"
+        origin = installed(
+            lab, release, lambda root: publish(root, release, "1.0", FILES), acts, **keys
+        )
         return origin
 
     return make
@@ -188,19 +186,38 @@ def drip_content(connection, content, _request):
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("act", [stall, drip_fields, drip_content])
-@pytest.mark.parametrize("place", ["/licence", "core.zip"])
-def test_who_sends_next_to_nothing_for_a_minute_is_given_up(serve, place, act):
-    """On a clock that is twenty times as fast."""
-    origin = serve({place: act}, tries=1)
+def fast_clock():
+    """An environment in which time goes twenty times as fast."""
     [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    fast = {
+    return {
         "LD_PRELOAD": library,
         "FAKETIME": f"+0 x{20 // common.PATIENCE}",
         "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
     }
+
+
+def test_who_takes_a_connection_and_says_nothing_is_given_up_before_that(lab):
+    """The handshake has a timeout of its own, which is shorter."""
+    hellos = []
+
+    def silent(connection, _number):
+        hellos.append(connection.recv(1))
+        while connection.recv(65536):
+            pass
+
+    server = lab.scripted(silent)
+    spot = lab.spot(tries=1, servers=[f"https://{server.address}"])
+    said = spot.fails(4, "list", environment=fast_clock())
+    assert "cannot be reached: SSL connection timeout" in said
+    assert hellos == [b"\x16"]  # a TLS handshake had begun
+
+
+@pytest.mark.parametrize("act", [stall, drip_fields, drip_content])
+@pytest.mark.parametrize("place", ["/licence", "core.zip"])
+def test_who_sends_next_to_nothing_for_a_minute_is_given_up(serve, place, act):
+    origin = serve({place: act}, tries=1)
     begun = time.monotonic()
-    said = fails(origin, 4, environment=fast)
+    said = fails(origin, 4, environment=fast_clock())
     assert "cannot be reached" in said
     assert time.monotonic() - begun > 2
 

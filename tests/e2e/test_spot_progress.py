@@ -15,7 +15,7 @@ import threading
 import pytest
 from mirrorgate_test import common
 from mirrorgate_test.cache import Cache
-from mirrorgate_test.origin import Origin, cut, etag, status
+from mirrorgate_test.origin import cut, etag, installed, status
 from mirrorgate_test.spot import PROGRAM, answer
 
 from test_spot_catalogue import issue
@@ -33,11 +33,9 @@ def release_certificate(tmp_path_factory):
 @pytest.fixture(name="serve")
 def origin_and_installation(lab, release):
     def make(acts=(), **keys):
-        root = lab.new_folder("origin")
-        publish(root, release, "1.0", FILES)
-        origin = Origin(lab, root, acts)
-        origin.spot = lab.spot(origin, release=str(release), **{"tries": 2, **keys})
-        origin.here = origin.spot.folder / "here"
+        origin = installed(
+            lab, release, lambda root: publish(root, release, "1.0", FILES), acts, **keys
+        )
         origin.fetch = ["fetch", "step-core", "--to", origin.here]
         return origin
 

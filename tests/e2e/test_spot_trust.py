@@ -10,6 +10,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from mirrorgate_test.pki import SUBJECTS, Authority, Identity
 from mirrorgate_test.spot import SPARE_PIN, answer, pin, read_head
 
+from test_spot_catalogue import issue
+from test_spot_fetch import publish, tree
+
 LICENCE = b'{"customer":"acme","licences":[]}'
 LOOSE = """\
 openssl_conf = all
@@ -166,7 +169,9 @@ def test_proxies_of_the_environment_are_not_used(lab):
     assert proxy.accepted == 0
 
 
-def test_a_proxy_of_the_configuration_is_asked_to_connect(lab):
+def connecting_proxy(lab, server):
+    """A proxy that connects to SERVER whatever it is asked for, and keeps the heads."""
+
     def forward(source, target):
         with contextlib.suppress(OSError):  # either end may be gone first
             while piece := source.recv(65536):
@@ -182,9 +187,47 @@ def test_a_proxy_of_the_configuration_is_asked_to_connect(lab):
             forward(connection, behind)
             back.join()
 
-    server = lab.server(licence)
     proxy = lab.scripted(connect)
+    return proxy
+
+
+def test_a_proxy_of_the_configuration_is_asked_to_connect(lab):
+    server = lab.server(licence)
+    proxy = connecting_proxy(lab, server)
     done = lab.spot(server, proxy=proxy.url).run("list", environment={"no_proxy": "*"})
     assert done.returncode == 0, done.stderr
     assert len(proxy.heads) == 1
     assert proxy.heads[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % server.port)
+
+
+def test_a_version_and_a_snapshot_pass_through_a_proxy_too(lab, tmp_path):
+    release = issue(tmp_path, "release")
+    stub = lab.stub(lab.new_folder("origin"))
+    files = {f"{n}.bin": bytes([n]) * 300_000 for n in range(6)}
+    publish(stub.root, release, "10.3", files)
+    gate = lab.gateway(stub)
+    proxy = connecting_proxy(lab, gate)
+    spot = lab.spot(gate, proxy=proxy.url, release=str(release), connections=3)
+    done = spot.run("fetch", "step-core", "--to", spot.folder / "here")
+    assert done.returncode == 0, done.stderr
+    assert tree(spot.folder / "here") == files
+    assert len(proxy.heads) == 3
+    assert spot.run("snapshot", "prod-1").returncode == 0
+    assert len(stub.snapshots()) == 1
+    assert all(head.startswith(b"CONNECT 127.0.0.1:%d " % gate.port) for head in proxy.heads)
+
+
+def test_a_proxy_that_does_not_connect_is_told_of_and_gets_no_request(lab):
+    server = lab.server(licence)
+
+    def refuse(connection, _):
+        proxy.read_head(connection)
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        after.append(connection.recv(1))
+
+    after = []
+    proxy = lab.scripted(refuse)
+    said = lab.spot(server, proxy=proxy.url, tries=1).fails(4, "list")
+    assert "cannot be reached" in said and "403" in said
+    assert server.accepted == 0
+    assert after == [b""]

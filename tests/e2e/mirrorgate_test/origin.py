@@ -129,3 +129,14 @@ def cut(keep, **fields):
         connection.sendall(whole[: len(whole) - len(content) + keep])
 
     return act
+
+
+def installed(lab, release, publish, acts=(), **keys):
+    """An Origin of what PUBLISH(its root) puts there, with an installation of spot that asks it:
+    `spot`, and `here`, the folder to fetch into."""
+    root = lab.new_folder("origin")
+    publish(root)
+    origin = Origin(lab, root, acts)
+    origin.spot = lab.spot(origin, release=str(release), **{"tries": 2, **keys})
+    origin.here = origin.spot.folder / "here"
+    return origin
