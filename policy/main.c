@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "path.h"
+#include "base/path.h"
+#include "base/value.h"
 #include "policy.h"
 #include "policy_compile.h"
 #include "policy_diff_print.h"
@@ -23,7 +24,6 @@
 #include "policy_explain.h"
 #include "policy_lines.h"
 #include "policy_listing.h"
-#include "policy_value.h"
 #include "subject.h"
 
 #ifndef MIRRORGATE_VERSION
@@ -36,7 +36,7 @@ static void
 print_usage(FILE *out)
 {
 	fputs("usage: mirrorgate-policy check POLICY\n"
-	      "       mirrorgate-policy explain POLICY --subject DN\n"
+	      "       mirrorgate-policy explain POLICY --subject DN [--issuer DN]\n"
 	      "               (--download PATH | --snapshot NAME) [--at TIME] [--json]\n"
 	      "       mirrorgate-policy diff OLD NEW [--json]\n"
 	      "       mirrorgate-policy compile POLICY -o IMAGE\n"
@@ -77,6 +77,7 @@ struct options {
 	const char *policy;
 	const char *new_policy; /* of diff, whose POLICY is the old one */
 	const char *subject;
+	const char *issuer;
 	const char *download;
 	const char *snapshot;
 	const char *at;
@@ -126,7 +127,7 @@ run_check(const struct options *options)
 		return EXIT_FAILED;
 	printf("%s: no problems; serial %" PRIu64 ", customers %" PRIu32 "\n", options->policy,
 	    policy_serial(policy), policy_customer_count(policy));
-	policy_unref(policy);
+	policy_free(policy);
 	return EXIT_DONE;
 }
 
@@ -142,7 +143,11 @@ check_question(const struct options *options, time_t *now)
 	const char *defect = subject_parse(options->subject, strlen(options->subject), &subject);
 	if (defect != NULL)
 		return usage_error("the subject is not canonical", defect);
-	if (options->at != NULL && !policy_value_time(options->at, now))
+	if (options->issuer != NULL)
+		defect = subject_parse(options->issuer, strlen(options->issuer), &subject);
+	if (defect != NULL)
+		return usage_error("the issuer is not canonical", defect);
+	if (options->at != NULL && !value_time(options->at, now))
 		return usage_error("not a time", options->at);
 	if (options->download != NULL)
 		defect = path_defect(options->download, strlen(options->download));
@@ -156,6 +161,7 @@ run_explain(const struct options *options)
 {
 	struct policy_question question = {
 	    .subject = options->subject,
+	    .issuer = options->issuer,
 	    .download = options->download,
 	    .snapshot = options->snapshot,
 	    .at = time(NULL),
@@ -171,7 +177,7 @@ run_explain(const struct options *options)
 	bool allowed = options->json != NULL ? policy_explain_json(explained, &question, stdout)
 	                                     : policy_explain_text(explained, &question, stdout);
 	policy_lines_free(lines);
-	policy_unref(policy);
+	policy_free(policy);
 	return is_printed() && allowed ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -259,8 +265,8 @@ run_diff(const struct options *options)
 		policy_listing_free(inputs[1].listing);
 		status = is_printed() ? EXIT_DONE : EXIT_FAILED;
 	}
-	policy_unref(old);
-	policy_unref(new);
+	policy_free(old);
+	policy_free(new);
 	return status;
 }
 
@@ -273,7 +279,7 @@ run_dump(const struct options *options)
 	struct policy_listing *listing = list(policy);
 	policy_dump(listing, stdout);
 	policy_listing_free(listing);
-	policy_unref(policy);
+	policy_free(policy);
 	return is_printed() ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -285,7 +291,7 @@ struct command {
 
 static const struct command commands[] = {
     {"check", "", run_check},
-    {"explain", "sdnaj", run_explain},
+    {"explain", "sidnaj", run_explain},
     {"diff", "j", run_diff},
     {"compile", "o", run_compile},
     {"dump", "", run_dump},
@@ -293,6 +299,7 @@ static const struct command commands[] = {
 
 static const struct option long_options[] = {
     {"subject", required_argument, NULL, 's'},
+    {"issuer", required_argument, NULL, 'i'},
     {"download", required_argument, NULL, 'd'},
     {"snapshot", required_argument, NULL, 'n'},
     {"at", required_argument, NULL, 'a'},
@@ -307,6 +314,8 @@ option_place(struct options *options, int letter)
 	switch (letter) {
 	case 's':
 		return &options->subject;
+	case 'i':
+		return &options->issuer;
 	case 'd':
 		return &options->download;
 	case 'n':

@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdb_mapping.h"
-#include "path.h"
+#include "base/cdb_mapping.h"
+#include "base/path.h"
+#include "base/value.h"
 #include "policy_image.h"
-#include "policy_value.h"
 
 enum {
 	SECONDS_PER_DAY = 86400,
@@ -25,7 +25,6 @@ enum {
 };
 
 struct policy {
-	unsigned references;
 	struct cdb cdb; /* holds the mapping */
 	struct policy_image_header header;
 };
@@ -36,7 +35,6 @@ open_image(int fd, const char *name, bool is_known, char error[POLICY_ERROR_MAX]
 	struct policy *self = calloc(1, sizeof *self);
 	if (self == NULL)
 		abort();
-	self->references = 1;
 	const char *defect = cdb_mapping_open(&self->cdb, fd, "is not a policy image");
 	if (defect != NULL)
 		goto free_self;
@@ -67,21 +65,10 @@ policy_open_known(int fd, const char *name, char error[POLICY_ERROR_MAX])
 	return open_image(fd, name, true, error);
 }
 
-struct policy *
-policy_ref(struct policy *self)
-{
-	assert(self->references > 0);
-	self->references++;
-	return self;
-}
-
 void
-policy_unref(struct policy *self)
+policy_free(struct policy *self)
 {
 	if (self == NULL)
-		return;
-	assert(self->references > 0);
-	if (--self->references > 0)
 		return;
 	cdb_mapping_close(&self->cdb);
 	free(self);
@@ -171,51 +158,42 @@ copy_id(char to[POLICY_ID_MAX + 1], const char *id)
 	memcpy(to, id, len + 1);
 }
 
+static bool
+find_subject(const struct policy *self, const char *subject, struct policy_image_caller *found)
+{
+	struct policy_image_cursor record;
+	return find_named(self, POLICY_IMAGE_SUBJECT, subject, &record) &&
+	       policy_image_get_caller(&record, found);
+}
+
+const char *
+policy_issuer(const struct policy *self, const char *subject)
+{
+	struct policy_image_caller found;
+	return find_subject(self, subject, &found) ? found.issuer : "";
+}
+
 struct policy_caller
 policy_find_caller(const struct policy *self, const char *subject)
 {
+	return policy_find_certified(self, subject, policy_issuer(self, subject));
+}
+
+struct policy_caller
+policy_find_certified(const struct policy *self, const char *subject, const char *issuer)
+{
 	struct policy_caller caller = {.role = POLICY_ROLE_NONE};
-	struct policy_image_cursor record;
 	struct policy_image_caller found;
-	if (!find_named(self, POLICY_IMAGE_SUBJECT, subject, &record) ||
-	    !policy_image_get_caller(&record, &found))
+	if (!find_subject(self, subject, &found) ||
+	    (found.issuer[0] != '\0' && strcmp(found.issuer, issuer) != 0))
 		return caller;
 	caller.role = (enum policy_role)found.role;
 	copy_id(caller.customer, found.customer);
 	caller.rate = found.rate;
 	caller.connections = found.connections;
 	caller.snapshots_per_day = found.snapshots_per_day;
+	caller.requests_per_second = found.requests_per_second;
 	return caller;
-}
-
-static const char *const verdict_names[] = {
-    [POLICY_ALLOW] = "allow",
-    [POLICY_UNKNOWN_SUBJECT] = "unknown-subject",
-    [POLICY_NOT_LICENSED] = "not-licensed",
-    [POLICY_LICENCE_EXPIRED] = "licence-expired",
-    [POLICY_LICENCE_NOT_STARTED] = "licence-not-started",
-    [POLICY_NOT_PERMITTED] = "not-permitted",
-};
-
-enum { VERDICT_COUNT = sizeof verdict_names / sizeof verdict_names[0] };
-
-const char *
-policy_verdict_name(enum policy_verdict verdict)
-{
-	assert((size_t)verdict < VERDICT_COUNT);
-	return verdict_names[verdict];
-}
-
-bool
-policy_verdict_parse(const char *name, enum policy_verdict *verdict)
-{
-	for (size_t i = 0; i < VERDICT_COUNT; i++) {
-		if (strcmp(verdict_names[i], name) == 0) {
-			*verdict = (enum policy_verdict)i;
-			return true;
-		}
-	}
-	return false;
 }
 
 static time_t
@@ -239,6 +217,7 @@ struct product {
 	const char *id;
 	uint32_t path_count;
 	uint32_t except_count;
+	bool catalogue_required;
 	struct policy_image_cursor texts; /* the paths, then the exceptions */
 };
 
@@ -253,6 +232,7 @@ find_product(const struct policy *self, uint32_t number, struct product *product
 	product->id = policy_image_get_text(&record);
 	product->path_count = policy_image_get_u32(&record);
 	product->except_count = policy_image_get_u32(&record);
+	product->catalogue_required = policy_image_get_u32(&record) != 0;
 	product->texts = record;
 	/* Each text takes a byte at least: this bounds the counts by the record. */
 	uint64_t texts = (uint64_t)product->path_count + product->except_count;
@@ -447,11 +427,11 @@ show_licence(const struct policy *self, const struct policy_image_licence *licen
 	struct product product;
 	if (!find_product(self, licence->product, &product))
 		return false;
-	char from[POLICY_VALUE_DATE_SIZE] = "", until[POLICY_VALUE_DATE_SIZE] = "";
+	char from[VALUE_DATE_SIZE] = "", until[VALUE_DATE_SIZE] = "";
 	if (licence->from != POLICY_IMAGE_NO_DAY)
-		policy_value_print_day(licence->from, from);
+		value_print_day(licence->from, from);
 	if (licence->ends != POLICY_IMAGE_NO_DAY && licence->ends > 0)
-		policy_value_print_day(licence->ends - 1, until);
+		value_print_day(licence->ends - 1, until);
 
 	struct product_lists lists;
 	bool whole = list_product(&product, &lists);
@@ -489,7 +469,9 @@ policy_each_product(const struct policy *self, policy_product_fn *fn, void *arg)
 	for (uint32_t i = 0; find_product(self, i, &product); i++) {
 		struct product_lists lists;
 		if (list_product(&product, &lists))
-			fn(product.id, lists.paths, arg);
+			fn(&(struct policy_product){product.id, lists.paths,
+			       product.catalogue_required},
+			    arg);
 		free(lists.paths);
 	}
 }

@@ -19,12 +19,16 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/value.h"
+#include "policy_verdict.h"
+
 enum {
-	POLICY_ID_MAX = 64, /* longest customer or product id, in bytes */
+	POLICY_ID_MAX = VALUE_ID_MAX, /* longest customer or product id, in bytes */
 	POLICY_ERROR_MAX = 512,
+	POLICY_SNAPSHOTS_PER_DAY = 100, /* of a customer for whom the policy does not say */
 };
 
-struct policy; /* shared: counted references, freed with the last */
+struct policy;
 
 /* Maps the image at FD (which stays the caller's, and may be sealed; nobody may truncate the file
  * while the policy lives). NAME is for messages. Returns NULL and fills
@@ -33,8 +37,7 @@ struct policy *policy_open(int fd, const char *name, char error[POLICY_ERROR_MAX
 /* The same for an image that policy_open() took before and that was sealed against writing then:
  * the checksum, for which all of a large image is read, is not made again. */
 struct policy *policy_open_known(int fd, const char *name, char error[POLICY_ERROR_MAX]);
-struct policy *policy_ref(struct policy *self);
-void policy_unref(struct policy *self);
+void policy_free(struct policy *self);
 
 uint64_t policy_serial(const struct policy *self);
 uint32_t policy_customer_count(const struct policy *self);
@@ -52,28 +55,19 @@ struct policy_caller {
 	char customer[POLICY_ID_MAX + 1]; /* "" unless a customer */
 	uint64_t rate;                    /* bytes per second; 0: no limit */
 	uint32_t connections;             /* 0: no limit */
-	uint32_t snapshots_per_day;       /* 0: no limit */
+	uint32_t snapshots_per_day;       /* 0: no limit, which a policy has to say */
+	uint32_t requests_per_second;     /* 0: no limit */
 };
 
-/* Looks up SUBJECT, a canonical RFC 4514 string, byte-exact. An unknown subject gives
- * POLICY_ROLE_NONE. */
+/* Looks up SUBJECT, a canonical RFC 4514 string, byte-exact, as certified by the client CA whose
+ * canonical name is ISSUER ("": it has none). An unknown subject, or one that another CA has to
+ * certify, gives POLICY_ROLE_NONE. */
+struct policy_caller policy_find_certified(
+    const struct policy *self, const char *subject, const char *issuer);
+/* The same, as if certified by the right CA: for questions, never for a request. */
 struct policy_caller policy_find_caller(const struct policy *self, const char *subject);
-
-enum policy_verdict {
-	POLICY_ALLOW,
-	POLICY_UNKNOWN_SUBJECT,
-	POLICY_NOT_LICENSED,        /* no product of the caller covers the path */
-	POLICY_LICENCE_EXPIRED,     /* covered, but only by licences that have ended */
-	POLICY_LICENCE_NOT_STARTED, /* covered, but only by licences still to start */
-	POLICY_NOT_PERMITTED,       /* the caller's role has no such operation (reserved paths) */
-};
-
-/* "allow", "unknown-subject", "not-licensed", "licence-expired", ...: the reason names of the
- * design, section 5. */
-const char *policy_verdict_name(enum policy_verdict verdict);
-
-/* The other way round; false when NAME is none of them. */
-bool policy_verdict_parse(const char *name, enum policy_verdict *verdict);
+/* The name of the CA that has to certify SUBJECT, as long as the policy; "" when any may. */
+const char *policy_issuer(const struct policy *self, const char *subject);
 
 struct policy_decision {
 	enum policy_verdict verdict;
@@ -110,9 +104,15 @@ typedef void policy_licence_fn(const struct policy_licence *licence, void *arg);
 size_t policy_each_licence(const struct policy *self, const struct policy_caller *caller,
     time_t now, policy_licence_fn *fn, void *arg);
 
-/* Calls FN for each product in the policy's order; PATHS ends with NULL, and it and its texts live
- * until FN returns. Allocates. */
-typedef void policy_product_fn(const char *id, const char *const *paths, void *arg);
+struct policy_product {
+	const char *id;
+	const char *const *paths; /* ends with NULL */
+	bool catalogue_required;  /* nothing is to be served without one */
+};
+
+/* Calls FN for each product in the policy's order; it and its texts live until FN returns.
+ * Allocates. */
+typedef void policy_product_fn(const struct policy_product *product, void *arg);
 void policy_each_product(const struct policy *self, policy_product_fn *fn, void *arg);
 
 /* For those who go through all of an image: its header; its records one after another, each as

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
+
 /* A rule or an exception of one licence. */
 struct mark {
 	const char *path;
@@ -43,15 +45,6 @@ struct compare {
 	size_t period_count, period_capacity;
 };
 
-static void *
-new_list(size_t count, size_t size)
-{
-	void *list = calloc(count + 1, size);
-	if (list == NULL)
-		abort();
-	return list;
-}
-
 static const struct policy_access_term *
 term_at(const struct compare *self, size_t number)
 {
@@ -79,7 +72,7 @@ collect_marks(struct compare *self)
 	for (size_t i = 0; i < terms; i++)
 		count += (size_t)term_at(self, i)->product->path_count +
 		         term_at(self, i)->product->except_count;
-	self->marks = new_list(count, sizeof *self->marks);
+	self->marks = buffer_alloc_list(count, sizeof *self->marks);
 	for (uint32_t i = 0; i < terms; i++) {
 		const struct policy_listing_product *product = term_at(self, i)->product;
 		for (uint32_t j = 0; j < product->path_count; j++)
@@ -238,14 +231,14 @@ policy_access_compare(
     struct policy_access_terms old, struct policy_access_terms new, policy_access_fn *fn, void *arg)
 {
 	struct compare self = {.sides = {old, new}};
-	self.covered = new_list(term_count(&self), sizeof *self.covered);
-	self.excepted = new_list(term_count(&self), sizeof *self.excepted);
+	self.covered = buffer_alloc_list(term_count(&self), sizeof *self.covered);
+	self.excepted = buffer_alloc_list(term_count(&self), sizeof *self.excepted);
 	collect_marks(&self);
-	struct region *regions = new_list(self.mark_count, sizeof *regions);
+	struct region *regions = buffer_alloc_list(self.mark_count, sizeof *regions);
 	collect_regions(&self, regions);
 	walk(&self);
 	find_heads(&self);
-	const char **except = new_list(self.region_count, sizeof *except);
+	const char **except = buffer_alloc_list(self.region_count, sizeof *except);
 	for (size_t i = 0; i < self.region_count; i++) {
 		if (self.regions[i].head == i && is_changed(&self, &self.regions[i]))
 			show(&self, i, except, fn, arg);

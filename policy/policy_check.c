@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "path.h"
+#include "base/path.h"
+#include "base/string_map.h"
+#include "base/value.h"
 #include "policy_image.h"
-#include "policy_value.h"
-#include "string_map.h"
 #include "subject.h"
 
 struct check {
@@ -60,15 +60,11 @@ static void problem(const struct check *self, struct place place, const char *fo
 static void
 problem(const struct check *self, struct place place, const char *format, ...)
 {
-	char *message = NULL;
 	va_list args;
+
 	va_start(args, format);
-	int printed = vasprintf(&message, format, args);
+	problems_add_v(self->problems, self->name, line_of(self, place), format, args);
 	va_end(args);
-	if (printed < 0)
-		abort();
-	problems_add(self->problems, self->name, line_of(self, place), "%s", message);
-	free(message);
 }
 
 static struct place
@@ -101,7 +97,7 @@ check_serial(const struct check *self)
 	struct policy_file *file = self->file;
 	struct place place = {.key = "serial"};
 	if (is_there(self, place, file->serial) &&
-	    !policy_value_number(file->serial, INT64_MAX, &file->serial_value))
+	    !value_number(file->serial, INT64_MAX, &file->serial_value))
 		problem(self, place, "`serial` must be a whole number, not \"%s\"", file->serial);
 }
 
@@ -113,7 +109,7 @@ check_id(const struct check *self, struct place entry, const char *id, struct st
 	uint64_t first;
 	if (!is_there(self, place, id))
 		return;
-	if (!policy_value_is_id(id))
+	if (!value_is_id(id))
 		problem(self, place, "id \"%s\" does not match [a-z0-9][a-z0-9-]{0,63}", id);
 	if (!string_map_add(known, id, entry.index, &first)) {
 		struct place before = {.list = entry.list, .index = first, .key = "id"};
@@ -149,10 +145,30 @@ is_below_product(const struct policy_file_product *product, const char *path)
 	return false;
 }
 
+/* A control that cannot work is an error: a file by itself is in no catalogue. */
+static void
+check_catalogue(const struct check *self, struct place place, struct policy_file_product *product)
+{
+	if (product->catalogue == NULL)
+		return;
+	product->catalogue_required = strcmp(product->catalogue, "required") == 0;
+	if (!product->catalogue_required)
+		problem(self, key_of(place, "catalogue"),
+		    "`catalogue` must be required, or be left out, not \"%s\"", product->catalogue);
+	for (size_t i = 0; i < product->path_count && product->catalogue_required; i++) {
+		const char *path = product->paths[i];
+		if (path[0] == '/' && path[strlen(path) - 1] != '/')
+			problem(self, entry_of(place, "paths", i),
+			    "\"%s\" is one file, which no catalogue names: put it into a product "
+			    "without `catalogue: required`",
+			    path);
+	}
+}
+
 static void
 check_product(const struct check *self, size_t index)
 {
-	const struct policy_file_product *product = &self->file->products[index];
+	struct policy_file_product *product = &self->file->products[index];
 	struct place place = {.list = "products", .index = index};
 	check_id(self, place, product->id, self->products);
 	if (product->path_count == 0)
@@ -166,6 +182,7 @@ check_product(const struct check *self, size_t index)
 			problem(
 			    self, entry, "\"%s\" is outside the paths of its own product", path);
 	}
+	check_catalogue(self, place, product);
 }
 
 /* Who holds a subject: customer and number in its list, or one of two other lists. */
@@ -190,13 +207,21 @@ place_of_holder(uint64_t value)
 }
 
 static bool
-is_subject(const struct check *self, struct place place, const char *text)
+is_name(const struct check *self, struct place place, const char *what, const char *text)
 {
 	struct subject parsed;
 	const char *defect = subject_parse(text, strlen(text), &parsed);
 	if (defect != NULL)
-		problem(self, place, "subject \"%s\" is not canonical: %s", text, defect);
+		problem(self, place, "%s \"%s\" is not canonical: %s", what, text, defect);
 	return defect == NULL;
+}
+
+/* Checks an optional `issuer` of what stands at PLACE. */
+static void
+check_issuer(const struct check *self, struct place place, const char *issuer)
+{
+	if (issuer != NULL)
+		is_name(self, key_of(place, "issuer"), "issuer", issuer);
 }
 
 static void
@@ -205,7 +230,7 @@ check_subjects(const struct check *self, char **subjects, size_t count, size_t o
 	for (size_t i = 0; i < count; i++) {
 		struct place place = place_of_holder(holder(owner, i));
 		uint64_t first;
-		if (is_subject(self, place, subjects[i]) &&
+		if (is_name(self, place, "subject", subjects[i]) &&
 		    !string_map_add(self->subjects, subjects[i], holder(owner, i), &first))
 			problem(self, place, "subject \"%s\" is claimed on line %zu already",
 			    subjects[i], line_of(self, place_of_holder(first)));
@@ -217,7 +242,7 @@ static void
 check_date(const struct check *self, struct place place, const char *text, uint32_t *day)
 {
 	*day = POLICY_IMAGE_NO_DAY;
-	if (text != NULL && !policy_value_day(text, day))
+	if (text != NULL && !value_day(text, day))
 		problem(self, place, "`%s` must be a date YYYY-MM-DD from 1970 on, not \"%s\"",
 		    place.key, text);
 }
@@ -252,14 +277,24 @@ check_limit(
 	*value = 0;
 	if (text == NULL)
 		return;
-	bool good =
-	    size ? policy_value_size(text, value) : policy_value_number(text, UINT32_MAX, value);
+	bool good = size ? value_size(text, value) : value_number(text, UINT32_MAX, value);
 	if (!good)
 		problem(self, place, "`%s` must be a whole number%s, not \"%s\"", place.key,
 		    size ? ", with K, M or G if need be" : "", text);
 	else if (*value == 0)
 		problem(self, place, "`%s` must be at least 1; without the key there is no limit",
 		    place.key);
+}
+
+/* The one limit that has a default, since what it does not stop stays on the store's disk; 0 is for
+ * who wants none. */
+static void
+check_snapshots(const struct check *self, struct place place, struct policy_file_customer *customer)
+{
+	const char *text = customer->snapshots_per_day;
+	customer->snapshots_value = POLICY_SNAPSHOTS_PER_DAY;
+	if (text != NULL && !value_number(text, UINT32_MAX, &customer->snapshots_value))
+		problem(self, place, "`%s` must be a whole number, not \"%s\"", place.key, text);
 }
 
 static void
@@ -269,13 +304,15 @@ check_customer(const struct check *self, size_t index)
 	struct place place = {.list = "customers", .index = index};
 	check_id(self, place, customer->id, self->customers);
 	check_subjects(self, customer->subjects, customer->subject_count, index);
+	check_issuer(self, place, customer->issuer);
 	for (size_t i = 0; i < customer->licence_count; i++)
 		check_licence(self, &customer->licences[i], index, i);
 	check_limit(self, key_of(place, "rate"), customer->rate, true, &customer->rate_value);
 	check_limit(self, key_of(place, "connections"), customer->connections, false,
 	    &customer->connections_value);
-	check_limit(self, key_of(place, "snapshots_per_day"), customer->snapshots_per_day, false,
-	    &customer->snapshots_value);
+	check_limit(self, key_of(place, "requests_per_second"), customer->requests_per_second,
+	    false, &customer->requests_value);
+	check_snapshots(self, key_of(place, "snapshots_per_day"), customer);
 }
 
 /* An assert asks about one operation. */
@@ -301,7 +338,8 @@ check_assert(const struct check *self, size_t index, time_t now)
 	struct policy_file_assert *entry = &self->file->asserts[index];
 	struct place place = {.list = "assert", .index = index};
 	if (is_there(self, key_of(place, "subject"), entry->subject))
-		is_subject(self, key_of(place, "subject"), entry->subject);
+		is_name(self, key_of(place, "subject"), "subject", entry->subject);
+	check_issuer(self, place, entry->issuer);
 	check_operation(self, place, entry);
 	if (is_there(self, key_of(place, "expect"), entry->expect) &&
 	    !policy_verdict_parse(entry->expect, &entry->verdict))
@@ -310,7 +348,7 @@ check_assert(const struct check *self, size_t index, time_t now)
 		    "licence-not-started or not-permitted, not \"%s\"",
 		    entry->expect);
 	entry->time = now;
-	if (entry->at != NULL && !policy_value_time(entry->at, &entry->time))
+	if (entry->at != NULL && !value_time(entry->at, &entry->time))
 		problem(self, key_of(place, "at"),
 		    "`at` must be YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"", entry->at);
 }
@@ -329,6 +367,7 @@ policy_check(struct policy_file *file, const char *name, const struct yaml_sourc
 	    .subjects = string_map_new(),
 	};
 	check_serial(&self);
+	check_issuer(&self, (struct place){0}, file->issuer);
 	for (size_t i = 0; i < file->product_count; i++)
 		check_product(&self, i);
 	for (size_t i = 0; i < file->customer_count; i++)

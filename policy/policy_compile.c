@@ -9,12 +9,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/yaml_source.h"
 #include "policy_check.h"
 #include "policy_file.h"
 #include "policy_lines.h"
 #include "policy_verify.h"
 #include "policy_write.h"
-#include "yaml_source.h"
 
 static int
 new_memfd(const char *name, struct problems *problems)
@@ -75,7 +75,7 @@ copy_image(const char *name, const char *bytes, size_t len, struct problems *pro
 	if (defect != NULL)
 		problems_add(problems, name, 0, "is not an image of a policy: %s", defect);
 	bool good = policy != NULL && defect == NULL;
-	policy_unref(policy);
+	policy_free(policy);
 	if (good)
 		return fd;
 	close(fd);
@@ -85,7 +85,9 @@ copy_image(const char *name, const char *bytes, size_t len, struct problems *pro
 static enum policy_verdict
 decide(const struct policy *policy, const struct policy_file_assert *entry)
 {
-	struct policy_caller caller = policy_find_caller(policy, entry->subject);
+	struct policy_caller caller =
+	    entry->issuer != NULL ? policy_find_certified(policy, entry->subject, entry->issuer)
+	                          : policy_find_caller(policy, entry->subject);
 	if (entry->download != NULL)
 		return policy_decide_download(
 		    policy, &caller, entry->download, strlen(entry->download), entry->time)
@@ -127,7 +129,7 @@ write_image(const struct policy_file *file, const char *name, const struct yaml_
 	struct policy *policy = open_image(fd, name, problems);
 	if (policy != NULL)
 		run_asserts(policy, file, name, source, problems);
-	policy_unref(policy);
+	policy_free(policy);
 	if (problems_count(problems) > before)
 		goto close_fd;
 	return fd;

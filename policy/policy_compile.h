@@ -9,8 +9,8 @@
 
 #include <time.h>
 
+#include "base/problems.h"
 #include "policy.h"
-#include "problems.h"
 
 /* Longest policy file in bytes. */
 #define POLICY_FILE_MAX ((size_t)2 << 30)

@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/string_map.h"
+#include "base/value.h"
 #include "policy_licences.h"
-#include "policy_value.h"
-#include "string_map.h"
+#include "subject.h"
 
 enum side { OLD, NEW, SIDES };
 
-enum { HOLDER_MAX = POLICY_ID_MAX + 16, LIMIT_MAX = 24 };
+enum { HOLDER_MAX = POLICY_ID_MAX + SUBJECT_MAX_BYTES + 32, LIMIT_MAX = 24 };
 
 struct diff {
 	const struct policy_listing *listings[SIDES];
@@ -101,7 +102,8 @@ compare_texts(const struct diff *self, enum side side, struct policy_diff_change
 	string_map_free(known);
 }
 
-/* Paths and exceptions of the products on SIDE that their namesakes do not have. */
+/* Paths, exceptions and the need of catalogues of the products on SIDE that their namesakes do not
+ * have. */
 static void
 compare_paths(const struct diff *self, enum side side)
 {
@@ -120,19 +122,28 @@ compare_paths(const struct diff *self, enum side side)
 		    (struct policy_diff_change){.kind = POLICY_DIFF_EXCEPT, .name = here->id},
 		    (struct texts){here->except, here->except_count},
 		    (struct texts){there->except, there->except_count});
+		if (here->catalogue_required && !there->catalogue_required)
+			show_one_sided(self, side, POLICY_DIFF_CATALOGUE, here->id, NULL);
 	}
 }
 
-/* "customer acme", "probe" or "observer". */
+/* "customer acme", "probe" or "observer", and who has to have issued the certificate. */
 static void
 print_holder(const struct policy_listing *listing, uint32_t number, char text[HOLDER_MAX])
 {
 	const struct policy_listing_subject *subject = &listing->subjects[number];
+	const struct policy_listing_customer *customer = NULL;
+	int len;
 	if (subject->role == POLICY_ROLE_CUSTOMER)
-		snprintf(text, HOLDER_MAX, "customer %s", listing->customers[subject->customer].id);
+		customer = &listing->customers[subject->customer];
+	if (customer != NULL)
+		len = snprintf(text, HOLDER_MAX, "customer %s", customer->id);
 	else
-		snprintf(text, HOLDER_MAX, "%s",
+		len = snprintf(text, HOLDER_MAX, "%s",
 		    subject->role == POLICY_ROLE_PROBE ? "probe" : "observer");
+	const char *issuer = customer != NULL ? customer->issuer : listing->issuer;
+	if (issuer[0] != '\0')
+		snprintf(text + len, HOLDER_MAX - (size_t)len, ", issued by %s", issuer);
 }
 
 /* Subjects that the new policy has, and the old one has not or holds by another. */
@@ -179,7 +190,7 @@ print_limit(uint64_t value, bool is_size, char text[LIMIT_MAX])
 	if (value == 0)
 		snprintf(text, LIMIT_MAX, "none");
 	else if (is_size)
-		policy_value_print_size(value, text);
+		value_print_size(value, text);
 	else
 		snprintf(text, LIMIT_MAX, "%" PRIu64, value);
 }
@@ -210,6 +221,8 @@ compare_limits(const struct diff *self, const struct policy_listing_customer *ol
 		return;
 	compare_limit(self, new->id, "rate", old->rate, new->rate);
 	compare_limit(self, new->id, "connections", old->connections, new->connections);
+	compare_limit(self, new->id, "requests_per_second", old->requests_per_second,
+	    new->requests_per_second);
 	compare_limit(
 	    self, new->id, "snapshots_per_day", old->snapshots_per_day, new->snapshots_per_day);
 }
@@ -315,6 +328,7 @@ policy_diff_print_counts(const struct policy_diff_counts *self, char text[POLICY
 	    [POLICY_DIFF_PRODUCT] = "products",
 	    [POLICY_DIFF_PATH] = "paths",
 	    [POLICY_DIFF_EXCEPT] = "exceptions",
+	    [POLICY_DIFF_CATALOGUE] = "catalogues",
 	    [POLICY_DIFF_SUBJECT] = "subjects",
 	    [POLICY_DIFF_LIMIT] = "limits",
 	    [POLICY_DIFF_LICENCE] = "licences",
@@ -323,6 +337,8 @@ policy_diff_print_counts(const struct policy_diff_counts *self, char text[POLICY
 	for (size_t i = 0; i < POLICY_DIFF_ACCESS; i++) {
 		size_t gained = self->gained[i], lost = self->lost[i], changed = self->changed[i];
 		total += gained + lost + changed;
+		if (i == POLICY_DIFF_CATALOGUE && gained + lost == 0)
+			continue; /* few policies have the key */
 		used += (size_t)snprintf(text + used, POLICY_DIFF_SUMMARY_MAX - used, "%s%s",
 		    i > 0 ? ", " : "", names[i]);
 		if (i != POLICY_DIFF_LIMIT) /* these are changed or as they were */

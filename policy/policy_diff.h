@@ -16,6 +16,7 @@ enum policy_diff_kind {
 	POLICY_DIFF_PRODUCT,
 	POLICY_DIFF_PATH,
 	POLICY_DIFF_EXCEPT,
+	POLICY_DIFF_CATALOGUE, /* a product that requires catalogues */
 	POLICY_DIFF_SUBJECT,
 	POLICY_DIFF_LIMIT,
 	POLICY_DIFF_LICENCE,
@@ -31,7 +32,8 @@ struct policy_diff_side {
 
 struct policy_diff_change {
 	enum policy_diff_kind kind;
-	const char *name; /* the customer; PRODUCT, PATH, EXCEPT: the product; the subject */
+	const char
+	    *name; /* the customer; PRODUCT, PATH, EXCEPT, CATALOGUE: the product; the subject */
 	const char *item; /* PATH, EXCEPT, ACCESS: the path; LICENCE: the product; LIMIT: its key */
 	const char *const *except;          /* ACCESS: as in policy_access.h; else NULL */
 	const struct policy_diff_side *old; /* NULL: not there */

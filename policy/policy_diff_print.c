@@ -6,8 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "json_writer.h"
-#include "policy_value.h"
+#include "base/json_writer.h"
+#include "base/value.h"
 
 struct printer {
 	FILE *out;
@@ -26,6 +26,7 @@ static const struct wording wordings[] = {
     [POLICY_DIFF_PRODUCT] = {"product", "product", NULL},
     [POLICY_DIFF_PATH] = {"path", "product", "path"},
     [POLICY_DIFF_EXCEPT] = {"except", "product", "path"},
+    [POLICY_DIFF_CATALOGUE] = {"catalogue", "product", NULL},
     [POLICY_DIFF_SUBJECT] = {"subject", "subject", NULL},
     [POLICY_DIFF_LIMIT] = {"limit", "customer", "limit"},
     [POLICY_DIFF_LICENCE] = {"licence", "customer", "product"},
@@ -86,9 +87,9 @@ policy_diff_print_text(struct policy_diff_input old, struct policy_diff_input ne
 static void
 add_day(struct buffer *line, const char *key, bool open, uint32_t day)
 {
-	char text[POLICY_VALUE_DATE_SIZE];
+	char text[VALUE_DATE_SIZE];
 	if (!open)
-		policy_value_print_day(day, text);
+		value_print_day(day, text);
 	json_writer_member(line, key, open ? NULL : text);
 }
 

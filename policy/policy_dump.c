@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "policy_value.h"
-#include "utf8.h"
+#include "base/utf8.h"
+#include "base/value.h"
 
 /* YAML's own word for nothing needs quotes; no other id does. */
 static void
@@ -66,21 +66,23 @@ print_product(const struct policy_listing_product *product, FILE *out)
 	putc('\n', out);
 	print_texts("    paths", product->paths, product->path_count, out);
 	print_texts("    except", product->except, product->except_count, out);
+	if (product->catalogue_required)
+		fputs("    catalogue: required\n", out);
 }
 
 static void
 print_licence(
     const struct policy_listing *listing, const struct policy_image_licence *licence, FILE *out)
 {
-	char day[POLICY_VALUE_DATE_SIZE];
+	char day[VALUE_DATE_SIZE];
 	fputs("      - {id: ", out);
 	print_id(listing->products[licence->product].id, out);
 	if (licence->from != POLICY_IMAGE_NO_DAY) {
-		policy_value_print_day(licence->from, day);
+		value_print_day(licence->from, day);
 		fprintf(out, ", from: %s", day);
 	}
 	if (licence->ends != POLICY_IMAGE_NO_DAY) {
-		policy_value_print_day(licence->ends - 1, day);
+		value_print_day(licence->ends - 1, day);
 		fprintf(out, ", until: %s", day);
 	}
 	fputs("}\n", out);
@@ -104,6 +106,14 @@ print_subjects(const struct policy_listing *listing, uint32_t first, enum policy
 }
 
 static void
+print_issuer(const char *key, const char *issuer, FILE *out)
+{
+	fprintf(out, "%s: ", key);
+	print_quoted(issuer, out);
+	putc('\n', out);
+}
+
+static void
 print_limit(const char *key, uint64_t limit, FILE *out)
 {
 	if (limit != 0)
@@ -116,27 +126,33 @@ print_customer(const struct policy_listing *listing, uint32_t number, FILE *out)
 	const struct policy_listing_customer *customer = &listing->customers[number];
 	struct policy_image_cursor licences = customer->licences;
 	struct policy_image_licence licence;
-	char rate[POLICY_VALUE_SIZE_SIZE];
+	char rate[VALUE_SIZE_SIZE];
 	fputs("  - id: ", out);
 	print_id(customer->id, out);
 	putc('\n', out);
 	print_subjects(
 	    listing, customer->first_subject, POLICY_ROLE_CUSTOMER, number, "    subjects", out);
+	if (customer->issuer[0] != '\0' && strcmp(customer->issuer, listing->issuer) != 0)
+		print_issuer("    issuer", customer->issuer, out);
 	fputs(customer->licence_count > 0 ? "    products:\n" : "", out);
 	while (policy_image_get_licence(&licences, &licence))
 		print_licence(listing, &licence, out);
 	if (customer->rate != 0) {
-		policy_value_print_size(customer->rate, rate);
+		value_print_size(customer->rate, rate);
 		fprintf(out, "    rate: %s\n", rate);
 	}
 	print_limit("connections", customer->connections, out);
-	print_limit("snapshots_per_day", customer->snapshots_per_day, out);
+	print_limit("requests_per_second", customer->requests_per_second, out);
+	if (customer->subject_count > 0 && customer->snapshots_per_day != POLICY_SNAPSHOTS_PER_DAY)
+		fprintf(out, "    snapshots_per_day: %" PRIu32 "\n", customer->snapshots_per_day);
 }
 
 void
 policy_dump(const struct policy_listing *listing, FILE *out)
 {
 	fprintf(out, "serial: %" PRIu64 "\n", listing->serial);
+	if (listing->issuer[0] != '\0')
+		print_issuer("issuer", listing->issuer, out);
 	fputs(listing->product_count > 0 ? "products:\n" : "", out);
 	for (uint32_t i = 0; i < listing->product_count; i++)
 		print_product(&listing->products[i], out);

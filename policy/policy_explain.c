@@ -6,13 +6,15 @@
  */
 #include "policy_explain.h"
 
+#include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "json_writer.h"
-#include "path.h"
+#include "base/json_writer.h"
+#include "base/path.h"
+#include "base/value.h"
 #include "policy_lines.h"
-#include "policy_value.h"
 
 enum { TIME_SIZE = sizeof "YYYY-MM-DDTHH:MM:SSZ" };
 
@@ -21,10 +23,11 @@ struct answer {
 	const char *name; /* of the policy */
 	const struct policy_lines *lines;
 	struct policy_caller caller;
+	const char *issuer; /* that the policy wants; "": any */
 	struct policy_decision decision;
 	char at[TIME_SIZE];
 	/* the deciding licence; its days are "" when open */
-	char from[POLICY_VALUE_DATE_SIZE], until[POLICY_VALUE_DATE_SIZE];
+	char from[VALUE_DATE_SIZE], until[VALUE_DATE_SIZE];
 	size_t licence_line;
 	/* the rule of its product */
 	char *path; /* NULL: no product decided */
@@ -128,8 +131,8 @@ take_dates(const struct policy_licence *licence, void *arg)
 	struct licence_search *search = arg;
 	if (search->left-- != 0)
 		return;
-	snprintf(search->answer->from, POLICY_VALUE_DATE_SIZE, "%s", licence->from);
-	snprintf(search->answer->until, POLICY_VALUE_DATE_SIZE, "%s", licence->until);
+	snprintf(search->answer->from, VALUE_DATE_SIZE, "%s", licence->from);
+	snprintf(search->answer->until, VALUE_DATE_SIZE, "%s", licence->until);
 }
 
 static void
@@ -154,6 +157,11 @@ explain(struct answer *self, const struct policy *policy)
 {
 	if (self->decision.product[0] != '\0') {
 		explain_licence(self, policy);
+	} else if (self->decision.verdict == POLICY_UNKNOWN_SUBJECT && self->issuer[0] != '\0') {
+		buffer_printf(&self->because, "the subject counts only when %s has certified it",
+		    self->issuer);
+		if (self->lines != NULL)
+			self->line = policy_lines_subject(self->lines, self->question->subject);
 	} else if (self->decision.verdict == POLICY_UNKNOWN_SUBJECT) {
 		buffer_printf(
 		    &self->because, "the subject is no customer's, no probe and no observer");
@@ -176,7 +184,9 @@ answer_to(struct policy_explained explained, const struct policy_question *quest
 	const struct policy *policy = explained.policy;
 	const char *download = question->download, *snapshot = question->snapshot;
 	struct tm utc;
-	self.caller = policy_find_caller(policy, question->subject);
+	self.issuer = policy_issuer(policy, question->subject);
+	self.caller = policy_find_certified(
+	    policy, question->subject, question->issuer != NULL ? question->issuer : self.issuer);
 	self.decision = download != NULL ? policy_decide_download(policy, &self.caller, download,
 	                                       strlen(download), question->at)
 	                                 : policy_decide_snapshot(
@@ -194,6 +204,32 @@ answer_fini(struct answer *self)
 {
 	free(self->path);
 	buffer_fini(&self->because);
+}
+
+/* The customer's limits, for who asks about an upload; none of them is part of the verdict. */
+static const struct limit {
+	const char *key;
+	size_t value; /* the place of a uint32_t in the caller */
+} limits[] = {
+    {"snapshots_per_day", offsetof(struct policy_caller, snapshots_per_day)},
+    {"requests_per_second", offsetof(struct policy_caller, requests_per_second)},
+    {"connections", offsetof(struct policy_caller, connections)},
+};
+
+enum { LIMIT_COUNT = sizeof limits / sizeof limits[0] };
+
+static bool
+has_limits(const struct answer *self)
+{
+	return self->question->download == NULL && self->caller.role == POLICY_ROLE_CUSTOMER;
+}
+
+static uint32_t
+limit_of(const struct answer *self, const struct limit *limit)
+{
+	uint32_t value;
+	memcpy(&value, (const char *)&self->caller + limit->value, sizeof value);
+	return value;
 }
 
 /* ---- text ---- */
@@ -224,6 +260,21 @@ print_licence(const struct answer *self, FILE *out)
 	putc('\n', out);
 }
 
+static void
+print_limits(const struct answer *self, FILE *out)
+{
+	fprintf(out, "%-10s", "limits");
+	for (size_t i = 0; i < LIMIT_COUNT; i++) {
+		uint32_t value = limit_of(self, &limits[i]);
+		fprintf(out, "%s %s ", i > 0 ? "," : "", limits[i].key);
+		if (value != 0)
+			fprintf(out, "%" PRIu32, value);
+		else
+			fputs("none", out);
+	}
+	putc('\n', out);
+}
+
 /* The deciding entry, in the form in which editors follow it. */
 static void
 print_rule(const struct answer *self, FILE *out)
@@ -244,6 +295,8 @@ policy_explain_text(
 	print_fact(out, "verdict", allowed ? "allowed" : "refused");
 	print_fact(out, "reason", policy_verdict_name(self.decision.verdict));
 	print_fact(out, "subject", question->subject);
+	if (self.issuer[0] != '\0')
+		print_fact(out, "issuer", self.issuer);
 	print_fact(out, "role", role_name(self.caller.role));
 	if (self.caller.customer[0] != '\0')
 		print_fact(out, "customer", self.caller.customer);
@@ -254,6 +307,8 @@ policy_explain_text(
 	print_fact(out, "at", self.at);
 	if (self.path != NULL)
 		print_licence(&self, out);
+	if (has_limits(&self))
+		print_limits(&self, out);
 	print_rule(&self, out);
 	answer_fini(&self);
 	return allowed;
@@ -299,6 +354,21 @@ add_licence(struct buffer *out, const struct answer *self)
 	buffer_append(out, "}", 1);
 }
 
+/* null: no limit. */
+static void
+add_limits(struct buffer *out, const struct answer *self)
+{
+	begin_object(out, "limits");
+	for (size_t i = 0; i < LIMIT_COUNT; i++) {
+		uint32_t value = limit_of(self, &limits[i]);
+		if (value != 0)
+			json_writer_number(out, limits[i].key, value);
+		else
+			json_writer_member(out, limits[i].key, NULL);
+	}
+	buffer_append(out, "}", 1);
+}
+
 bool
 policy_explain_json(
     struct policy_explained policy, const struct policy_question *question, FILE *out)
@@ -310,6 +380,7 @@ policy_explain_json(
 	json_writer_member(&text, "verdict", allowed ? "allowed" : "refused");
 	json_writer_member(&text, "reason", policy_verdict_name(self.decision.verdict));
 	json_writer_member(&text, "subject", question->subject);
+	add_text(&text, "issuer", self.issuer);
 	json_writer_member(&text, "role", role_name(self.caller.role));
 	add_text(&text, "customer", self.caller.customer);
 	json_writer_member(&text, "download", question->download);
@@ -317,6 +388,8 @@ policy_explain_json(
 	json_writer_member(&text, "at", self.at);
 	if (self.path != NULL)
 		add_licence(&text, &self);
+	if (has_limits(&self))
+		add_limits(&text, &self);
 	begin_object(&text, "rule");
 	json_writer_member(&text, "file", self.name);
 	add_line(&text, self.line);

@@ -14,6 +14,7 @@ struct policy_lines;
 /* May SUBJECT, which is canonical, download a canonical path or file a snapshot? */
 struct policy_question {
 	const char *subject;
+	const char *issuer;   /* canonical; NULL: as if the right CA had certified the subject */
 	const char *download; /* one of the two is NULL */
 	const char *snapshot;
 	time_t at;

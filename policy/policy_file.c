@@ -20,6 +20,7 @@ static const cyaml_schema_field_t product_fields[] = {
     TEXT("id", struct policy_file_product, id),
     LIST("paths", struct policy_file_product, paths, path_count, &text_schema),
     LIST("except", struct policy_file_product, except, except_count, &text_schema),
+    TEXT("catalogue", struct policy_file_product, catalogue),
     CYAML_FIELD_END,
 };
 
@@ -41,10 +42,12 @@ static const cyaml_schema_value_t licence_schema = {
 static const cyaml_schema_field_t customer_fields[] = {
     TEXT("id", struct policy_file_customer, id),
     LIST("subjects", struct policy_file_customer, subjects, subject_count, &text_schema),
+    TEXT("issuer", struct policy_file_customer, issuer),
     LIST("products", struct policy_file_customer, licences, licence_count, &licence_schema),
     TEXT("rate", struct policy_file_customer, rate),
     TEXT("connections", struct policy_file_customer, connections),
     TEXT("snapshots_per_day", struct policy_file_customer, snapshots_per_day),
+    TEXT("requests_per_second", struct policy_file_customer, requests_per_second),
     CYAML_FIELD_END,
 };
 
@@ -54,6 +57,7 @@ static const cyaml_schema_value_t customer_schema = {
 
 static const cyaml_schema_field_t assert_fields[] = {
     TEXT("subject", struct policy_file_assert, subject),
+    TEXT("issuer", struct policy_file_assert, issuer),
     TEXT("download", struct policy_file_assert, download),
     TEXT("snapshot", struct policy_file_assert, snapshot),
     TEXT("expect", struct policy_file_assert, expect),
@@ -67,6 +71,7 @@ static const cyaml_schema_value_t assert_schema = {
 
 static const cyaml_schema_field_t policy_fields[] = {
     TEXT("serial", struct policy_file, serial),
+    TEXT("issuer", struct policy_file, issuer),
     LIST("products", struct policy_file, products, product_count, &product_schema),
     LIST("customers", struct policy_file, customers, customer_count, &customer_schema),
     LIST("probes", struct policy_file, probes, probe_count, &text_schema),

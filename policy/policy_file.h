@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/problems.h"
+#include "base/yaml_source.h"
 #include "policy.h"
-#include "problems.h"
-#include "yaml_source.h"
 
 struct policy_file_product {
 	char *id;
@@ -23,6 +23,9 @@ struct policy_file_product {
 	uint32_t path_count;
 	char **except;
 	uint32_t except_count;
+	char *catalogue;
+	/* checked */
+	bool catalogue_required;
 };
 
 struct policy_file_licence {
@@ -39,19 +42,23 @@ struct policy_file_customer {
 	char *id;
 	char **subjects;
 	uint32_t subject_count;
+	char *issuer;
 	struct policy_file_licence *licences;
 	uint32_t licence_count;
 	char *rate;
 	char *connections;
 	char *snapshots_per_day;
+	char *requests_per_second;
 	/* checked; 0: no limit */
 	uint64_t rate_value;
 	uint64_t connections_value;
 	uint64_t snapshots_value;
+	uint64_t requests_value;
 };
 
 struct policy_file_assert {
 	char *subject;
+	char *issuer;
 	char *download;
 	char *snapshot;
 	char *expect;
@@ -63,6 +70,7 @@ struct policy_file_assert {
 
 struct policy_file {
 	char *serial;
+	char *issuer; /* of all subjects but those of a customer with its own */
 	struct policy_file_product *products;
 	uint32_t product_count;
 	struct policy_file_customer *customers;

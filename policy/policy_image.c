@@ -89,7 +89,9 @@ policy_image_put_caller(struct buffer *self, const struct policy_image_caller *c
 	put_le(self, caller->rate, 8);
 	put_le(self, caller->connections, 4);
 	put_le(self, caller->snapshots_per_day, 4);
+	put_le(self, caller->requests_per_second, 4);
 	policy_image_put_text(self, caller->customer);
+	policy_image_put_text(self, caller->issuer != NULL ? caller->issuer : "");
 }
 
 void
@@ -140,7 +142,9 @@ policy_image_get_caller(struct policy_image_cursor *self, struct policy_image_ca
 	caller->rate = get_le(self, 8);
 	caller->connections = (uint32_t)get_le(self, 4);
 	caller->snapshots_per_day = (uint32_t)get_le(self, 4);
+	caller->requests_per_second = (uint32_t)get_le(self, 4);
 	caller->customer = policy_image_get_text(self);
+	caller->issuer = policy_image_get_text(self);
 	return !self->damaged && caller->role <= POLICY_ROLE_OBSERVER &&
 	       strlen(caller->customer) <= POLICY_ID_MAX;
 }

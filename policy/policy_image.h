@@ -5,10 +5,10 @@
  * offset 2048, is the header: key "mirrorgate-policy"; the image's length and checksum stand in
  * it. Every other key is one letter and a name:
  *
- *     S subject        role, customer id, limits
- *     C customer id    licences, in the policy's order: product number, first day, end day
- *     R path rule      the numbers of the products that have this rule, ascending
- *     P product number id, path rules, exceptions
+ *     S subject        role, limits, customer id, name of the CA that has to be its issuer ("":
+ * any) C customer id    licences, in the policy's order: product number, first day, end day R path
+ * rule      the numbers of the products that have this rule, ascending P product number id, path
+ * rules, exceptions, whether catalogues are required (0, 1)
  *
  * Integers are little-endian without alignment; texts end in NUL. A product's number is its place
  * in the policy. Days count from 1970-01-01; the end day is the first day that is not covered.
@@ -20,11 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buffer.h"
-#include "path.h"
+#include "base/buffer.h"
+#include "base/path.h"
 
 enum {
-	POLICY_IMAGE_FORMAT = 1,
+	POLICY_IMAGE_FORMAT = 4,
 	POLICY_IMAGE_KEY_MAX = 1 + PATH_MAX_BYTES,
 	POLICY_IMAGE_LICENCE_SIZE = 12,
 };
@@ -58,9 +58,11 @@ struct policy_image_header {
 struct policy_image_caller {
 	uint8_t role; /* enum policy_role */
 	const char *customer;
+	const char *issuer; /* "", or NULL when it is to be put: any */
 	uint64_t rate;
 	uint32_t connections;
 	uint32_t snapshots_per_day;
+	uint32_t requests_per_second;
 };
 
 struct policy_image_licence {

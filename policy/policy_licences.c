@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/string_map.h"
 #include "policy_access.h"
-#include "string_map.h"
 
 enum { OLD, NEW, SIDES };
 
@@ -44,15 +45,6 @@ struct policy_licences {
 	void *arg;
 };
 
-static void *
-new_list(size_t count, size_t size)
-{
-	void *list = calloc(count + 1, size);
-	if (list == NULL)
-		abort();
-	return list;
-}
-
 static int
 compare_texts(const void *left, const void *right)
 {
@@ -64,7 +56,7 @@ compare_texts(const void *left, const void *right)
 static void
 append_sorted(struct buffer *out, const char *const *list, size_t count)
 {
-	const char **sorted = new_list(count, sizeof *sorted);
+	const char **sorted = buffer_alloc_list(count, sizeof *sorted);
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = list[i];
 	qsort(sorted, count, sizeof *sorted, compare_texts);
@@ -101,11 +93,12 @@ number_products(const struct policy_listing *const listings[SIDES],
 {
 	struct numbers numbers;
 	uint32_t total = listings[OLD]->product_count + listings[NEW]->product_count, next = 0;
-	char **texts = new_list(total, sizeof *texts);
+	char **texts = buffer_alloc_list(total, sizeof *texts);
 	struct string_map *map = string_map_new();
 	for (int side = NEW; side >= OLD; side--) {
 		const struct policy_listing *listing = listings[side];
-		numbers.of[side] = new_list(listing->product_count, sizeof *numbers.of[side]);
+		numbers.of[side] =
+		    buffer_alloc_list(listing->product_count, sizeof *numbers.of[side]);
 		for (uint32_t i = 0; i < listing->product_count; i++, next++) {
 			uint64_t number = next;
 			texts[next] = text_of(&listing->products[i]);
@@ -124,7 +117,7 @@ struct policy_licences *
 policy_licences_new(
     const struct policy_listing *old, const struct policy_listing *new, bool with_access)
 {
-	struct policy_licences *self = new_list(1, sizeof *self);
+	struct policy_licences *self = buffer_alloc_list(1, sizeof *self);
 	self->listings[OLD] = old;
 	self->listings[NEW] = new;
 	self->with_access = with_access;
@@ -160,7 +153,7 @@ take_licences(struct policy_licences *self, int side,
 	if (customer->licence_count > licences->capacity) {
 		licences->capacity = 2 * (size_t)customer->licence_count;
 		free(licences->list);
-		licences->list = new_list(licences->capacity, sizeof *licences->list);
+		licences->list = buffer_alloc_list(licences->capacity, sizeof *licences->list);
 	}
 	struct policy_image_cursor records = customer->licences;
 	struct policy_image_licence licence;
@@ -234,7 +227,7 @@ static void
 compare_by_product(struct policy_licences *self)
 {
 	const struct licences *old = &self->licences[OLD], *new = &self->licences[NEW];
-	struct policy_period *periods = new_list(old->count + new->count, sizeof *periods);
+	struct policy_period *periods = buffer_alloc_list(old->count + new->count, sizeof *periods);
 	size_t i = 0, j = 0;
 	sort_licences(&self->licences[OLD]);
 	sort_licences(&self->licences[NEW]);
@@ -257,7 +250,7 @@ compare_by_product(struct policy_licences *self)
 static struct policy_access_term *
 new_terms(const struct licences *licences)
 {
-	struct policy_access_term *terms = new_list(licences->count, sizeof *terms);
+	struct policy_access_term *terms = buffer_alloc_list(licences->count, sizeof *terms);
 	for (size_t i = 0; i < licences->count; i++) {
 		terms[i].product = licences->list[i].product;
 		terms[i].period = licences->list[i].period;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/yaml_source.h"
 #include "policy_file.h"
-#include "yaml_source.h"
 
 struct policy_lines {
 	struct policy_file *file;

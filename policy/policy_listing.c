@@ -7,8 +7,11 @@
  */
 #include "policy_listing.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/buffer.h"
 
 /* The order of an image. A customer's record follows those of its subjects. */
 enum phase {
@@ -69,16 +72,8 @@ product_texts(struct policy_image_cursor value)
 	size_t left = (size_t)(value.end - value.at);
 	policy_image_get_text(&value);
 	uint64_t paths = policy_image_get_u32(&value), except = policy_image_get_u32(&value);
+	(void)policy_image_get_u32(&value);
 	return paths + except <= left ? (size_t)(paths + except) : 0;
-}
-
-static void *
-new_list(size_t count, size_t size)
-{
-	void *list = calloc(count + 1, size);
-	if (list == NULL)
-		abort();
-	return list;
 }
 
 /* The first pass: room for everything. Leaves all counts at 0. */
@@ -97,12 +92,12 @@ make_room(struct policy_listing *self, struct policy_image_cursor rest)
 		if (kind == POLICY_IMAGE_PRODUCT)
 			texts += product_texts(record.value);
 	}
-	self->products = new_list(products, sizeof *self->products);
-	self->rules = new_list(rules, sizeof *self->rules);
-	self->customers = new_list(customers, sizeof *self->customers);
-	self->subjects = new_list(subjects, sizeof *self->subjects);
-	self->texts = new_list(texts, sizeof *self->texts);
-	self->names = new_list(names, 1);
+	self->products = buffer_alloc_list(products, sizeof *self->products);
+	self->rules = buffer_alloc_list(rules, sizeof *self->rules);
+	self->customers = buffer_alloc_list(customers, sizeof *self->customers);
+	self->subjects = buffer_alloc_list(subjects, sizeof *self->subjects);
+	self->texts = buffer_alloc_list(texts, sizeof *self->texts);
+	self->names = buffer_alloc_list(names, 1);
 	return !rest.damaged;
 }
 
@@ -153,7 +148,10 @@ read_product(struct reader *self, struct policy_listing_record *record)
 		product->id = policy_image_get_text(&record->value);
 		product->path_count = policy_image_get_u32(&record->value);
 		product->except_count = policy_image_get_u32(&record->value);
-		if ((uint64_t)product->path_count + product->except_count != texts) {
+		uint32_t required = policy_image_get_u32(&record->value);
+		product->catalogue_required = required == 1;
+		if (required > 1 ||
+		    (uint64_t)product->path_count + product->except_count != texts) {
 			self->defect = not_whole;
 			return;
 		}
@@ -177,6 +175,15 @@ read_rule(struct reader *self, struct policy_listing_record *record)
 		self->defect = not_whole;
 }
 
+static bool
+has_same_limits(
+    const struct policy_listing_customer *customer, const struct policy_image_caller *caller)
+{
+	return customer->rate == caller->rate && customer->connections == caller->connections &&
+	       customer->snapshots_per_day == caller->snapshots_per_day &&
+	       customer->requests_per_second == caller->requests_per_second;
+}
+
 /* The record of a customer's subject: the customer's limits stand in each of them. */
 static void
 read_customer_subject(struct reader *self, const struct policy_image_caller *caller)
@@ -187,12 +194,14 @@ read_customer_subject(struct reader *self, const struct policy_image_caller *cal
 		return;
 	if (self->customer_id == NULL) {
 		self->customer_id = caller->customer;
+		customer->issuer = caller->issuer;
 		customer->rate = caller->rate;
 		customer->connections = caller->connections;
 		customer->snapshots_per_day = caller->snapshots_per_day;
+		customer->requests_per_second = caller->requests_per_second;
 	} else if (strcmp(self->customer_id, caller->customer) != 0 ||
-	           customer->rate != caller->rate || customer->connections != caller->connections ||
-	           customer->snapshots_per_day != caller->snapshots_per_day) {
+	           strcmp(customer->issuer, caller->issuer) != 0 ||
+	           !has_same_limits(customer, caller)) {
 		self->defect = "two subjects of one customer differ";
 	}
 }
@@ -200,11 +209,15 @@ read_customer_subject(struct reader *self, const struct policy_image_caller *cal
 static void
 read_other_subject(struct reader *self, const struct policy_image_caller *caller)
 {
-	bool limits =
-	    caller->rate != 0 || caller->connections != 0 || caller->snapshots_per_day != 0;
+	static const struct policy_listing_customer none = {0};
+	bool limits = !has_same_limits(&none, caller);
 	enter(self, caller->role == POLICY_ROLE_PROBE ? PHASE_PROBES : PHASE_OBSERVERS);
 	if (self->customer_id != NULL || caller->customer[0] != '\0' || limits)
 		self->defect = misplaced;
+	if (self->listing->issuer == NULL)
+		self->listing->issuer = caller->issuer;
+	else if (strcmp(self->listing->issuer, caller->issuer) != 0)
+		self->defect = "probes and observers have several issuers";
 }
 
 static void
@@ -238,6 +251,8 @@ read_customer(struct reader *self, struct policy_listing_record *record)
 		return;
 	struct policy_listing_customer *customer = &listing->customers[listing->customer_count++];
 	customer->id = take_name(self, record);
+	if (customer->issuer == NULL)
+		customer->issuer = "";
 	customer->first_subject = self->first_subject;
 	customer->subject_count = listing->subject_count - self->first_subject;
 	customer->licences = record->value;
@@ -289,10 +304,12 @@ fill(struct policy_listing *listing, struct policy_image_cursor rest)
 struct policy_listing *
 policy_listing_new(const struct policy *policy, const char **defect)
 {
-	struct policy_listing *self = new_list(1, sizeof *self);
+	struct policy_listing *self = buffer_alloc_list(1, sizeof *self);
 	struct policy_image_cursor records = policy_listing_records(policy);
 	self->serial = policy_serial(policy);
 	*defect = make_room(self, records) ? fill(self, records) : not_whole;
+	if (self->issuer == NULL)
+		self->issuer = "";
 	if (*defect == NULL)
 		return self;
 	policy_listing_free(self);
@@ -311,4 +328,53 @@ policy_listing_free(struct policy_listing *self)
 	free(self->texts);
 	free(self->names);
 	free(self);
+}
+
+uint32_t
+policy_listing_unlimited_snapshots(const struct policy *self, char first[POLICY_ID_MAX + 1])
+{
+	struct policy_image_cursor records = policy_listing_records(self);
+	struct policy_listing_record record;
+	struct policy_image_caller caller;
+	const char *last = "";
+	uint32_t count = 0;
+	first[0] = '\0';
+	while (policy_listing_next(&records, &record)) {
+		if (record.key[0] != POLICY_IMAGE_SUBJECT ||
+		    !policy_image_get_caller(&record.value, &caller) ||
+		    caller.role != POLICY_ROLE_CUSTOMER || caller.snapshots_per_day != 0 ||
+		    strcmp(last, caller.customer) == 0)
+			continue;
+		last = caller.customer; /* its subjects stand together */
+		if (count++ == 0)
+			snprintf(first, POLICY_ID_MAX + 1, "%s", last);
+	}
+	return count;
+}
+
+uint32_t
+policy_listing_without_issuer(const struct policy *self, char first[POLICY_LISTING_HOLDER_MAX])
+{
+	struct policy_image_cursor records = policy_listing_records(self);
+	struct policy_listing_record record;
+	struct policy_image_caller caller;
+	const char *last = "";
+	uint32_t count = 0;
+	first[0] = '\0';
+	while (policy_listing_next(&records, &record)) {
+		if (record.key[0] != POLICY_IMAGE_SUBJECT ||
+		    !policy_image_get_caller(&record.value, &caller) || caller.issuer[0] != '\0')
+			continue;
+		bool customer = caller.role == POLICY_ROLE_CUSTOMER;
+		if (customer && strcmp(last, caller.customer) == 0)
+			continue;
+		last = caller.customer; /* its subjects stand together */
+		if (count++ == 0)
+			snprintf(first, POLICY_LISTING_HOLDER_MAX, "%s%s",
+			    customer                           ? "customer "
+			    : caller.role == POLICY_ROLE_PROBE ? "a probe"
+			                                       : "an observer",
+			    last);
+	}
+	return count;
 }

@@ -16,15 +16,18 @@ struct policy_listing_product {
 	uint32_t path_count;
 	const char *const *except;
 	uint32_t except_count;
+	bool catalogue_required;
 };
 
 struct policy_listing_customer {
 	const char *id;
 	uint32_t first_subject; /* place in the listing's subjects */
 	uint32_t subject_count;
-	uint64_t rate; /* 0: no limit; all limits are 0 without a subject */
+	const char *issuer; /* "": any, or there is no subject */
+	uint64_t rate;      /* 0: no limit; all limits are 0 without a subject */
 	uint32_t connections;
 	uint32_t snapshots_per_day;
+	uint32_t requests_per_second;
 	struct policy_image_cursor licences;
 	uint32_t licence_count;
 };
@@ -46,6 +49,7 @@ struct policy_listing_rule {
 
 struct policy_listing {
 	uint64_t serial;
+	const char *issuer; /* of the probes and observers; "": any, or there are none */
 	struct policy_listing_product *products;
 	uint32_t product_count;
 	struct policy_listing_rule *rules;
@@ -76,5 +80,16 @@ bool policy_listing_next(struct policy_image_cursor *rest, struct policy_listing
  * be whole; whether they, and names and rules, make sense is for policy_verify(). */
 struct policy_listing *policy_listing_new(const struct policy *policy, const char **defect);
 void policy_listing_free(struct policy_listing *self);
+
+/* How many customers may file any number of snapshots, so that their certificates can fill the
+ * store; FIRST is the id of the first of them. Goes through all of the image. */
+uint32_t policy_listing_unlimited_snapshots(
+    const struct policy *self, char first[POLICY_ID_MAX + 1]);
+
+/* How many customers, probes and observers any client CA may certify; FIRST is the first of them.
+ * Goes through all of the image. */
+enum { POLICY_LISTING_HOLDER_MAX = POLICY_ID_MAX + 16 };
+uint32_t policy_listing_without_issuer(
+    const struct policy *self, char first[POLICY_LISTING_HOLDER_MAX]);
 
 #endif

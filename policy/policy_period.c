@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy_value.h"
+#include "base/value.h"
 
 struct policy_period
 policy_period_of(const struct policy_image_licence *licence)
@@ -50,16 +50,16 @@ policy_periods_equal(struct policy_periods a, struct policy_periods b)
 static void
 print_one(struct policy_period period, struct buffer *out)
 {
-	char day[POLICY_VALUE_DATE_SIZE];
+	char day[VALUE_DATE_SIZE];
 	bool starts = period.from != 0, ends = period.ends != POLICY_PERIOD_NEVER;
 	if (!starts && !ends)
 		buffer_printf(out, "always");
 	if (starts) {
-		policy_value_print_day(period.from, day);
+		value_print_day(period.from, day);
 		buffer_printf(out, "from %s%s", day, ends ? " " : "");
 	}
 	if (ends) {
-		policy_value_print_day(period.ends - 1, day);
+		value_print_day(period.ends - 1, day);
 		buffer_printf(out, "until %s", day);
 	}
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buffer.h"
+#include "base/buffer.h"
 #include "policy_image.h"
 
 #define POLICY_PERIOD_NEVER UINT32_MAX

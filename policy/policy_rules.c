@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "string_map.h"
+#include "base/string_map.h"
 
 struct policy_rules {
 	struct policy_rule *list;

@@ -10,11 +10,11 @@
 
 #include <string.h>
 
-#include "path.h"
+#include "base/path.h"
+#include "base/string_map.h"
+#include "base/value.h"
 #include "policy_listing.h"
 #include "policy_rules.h"
-#include "policy_value.h"
-#include "string_map.h"
 #include "subject.h"
 
 static const char *
@@ -53,7 +53,7 @@ is_below_product(const struct policy_listing_product *product, const char *path)
 static const char *
 product_defect(const struct policy_listing_product *product)
 {
-	if (!policy_value_is_id(product->id))
+	if (!value_is_id(product->id))
 		return "a product's id is malformed";
 	if (product->path_count == 0)
 		return "a product has no paths";
@@ -117,7 +117,7 @@ rules_defect(const struct policy_listing *listing, const struct policy *policy)
 static const char *
 licence_defect(const struct policy_listing *listing, const struct policy_image_licence *licence)
 {
-	const uint32_t last = POLICY_VALUE_LAST_DAY;
+	const uint32_t last = VALUE_LAST_DAY;
 	bool starts = licence->from != POLICY_IMAGE_NO_DAY;
 	bool ends = licence->ends != POLICY_IMAGE_NO_DAY;
 	if (licence->product >= listing->product_count)
@@ -135,7 +135,7 @@ customers_defect(const struct policy_listing *listing)
 		const struct policy_listing_customer *customer = &listing->customers[i];
 		struct policy_image_cursor licences = customer->licences;
 		struct policy_image_licence licence;
-		if (!policy_value_is_id(customer->id))
+		if (!value_is_id(customer->id))
 			return "a customer's id is malformed";
 		if (customer->rate > INT64_MAX)
 			return "a rate is too high";
@@ -144,6 +144,25 @@ customers_defect(const struct policy_listing *listing)
 			if (defect != NULL)
 				return defect;
 		}
+	}
+	return NULL;
+}
+
+/* The policy that was compiled has one issuer for all who have none of their own. */
+static const char *
+issuers_defect(const struct policy_listing *listing)
+{
+	struct subject parsed;
+	if (listing->issuer[0] != '\0' &&
+	    subject_parse(listing->issuer, strlen(listing->issuer), &parsed) != NULL)
+		return "an issuer is not canonical";
+	for (uint32_t i = 0; i < listing->customer_count; i++) {
+		const char *issuer = listing->customers[i].issuer;
+		if (issuer[0] != '\0' && subject_parse(issuer, strlen(issuer), &parsed) != NULL)
+			return "an issuer is not canonical";
+		if (issuer[0] == '\0' && listing->issuer[0] != '\0' &&
+		    listing->customers[i].subject_count > 0)
+			return "a customer lacks the issuer that probes and observers have";
 	}
 	return NULL;
 }
@@ -172,6 +191,8 @@ listing_defect(const struct policy_listing *listing, const struct policy *policy
 		defect = rules_defect(listing, policy);
 	if (defect == NULL)
 		defect = customers_defect(listing);
+	if (defect == NULL)
+		defect = issuers_defect(listing);
 	if (defect == NULL)
 		defect = subjects_defect(listing);
 	return defect;

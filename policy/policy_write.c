@@ -89,9 +89,11 @@ write_customer(struct writer *self, const struct policy_file_customer *customer)
 	struct policy_image_caller caller = {
 	    .role = POLICY_ROLE_CUSTOMER,
 	    .customer = customer->id,
+	    .issuer = customer->issuer != NULL ? customer->issuer : self->file->issuer,
 	    .rate = customer->rate_value,
 	    .connections = (uint32_t)customer->connections_value,
 	    .snapshots_per_day = (uint32_t)customer->snapshots_value,
+	    .requests_per_second = (uint32_t)customer->requests_value,
 	};
 	if (write_callers(self, customer->subjects, customer->subject_count, &caller) != 0)
 		return -1;
@@ -115,6 +117,7 @@ write_product(struct writer *self, uint32_t number)
 	policy_image_put_text(&self->value, product->id);
 	policy_image_put_u32(&self->value, product->path_count);
 	policy_image_put_u32(&self->value, product->except_count);
+	policy_image_put_u32(&self->value, product->catalogue_required);
 	for (uint32_t i = 0; i < product->path_count; i++)
 		policy_image_put_text(&self->value, product->paths[i]);
 	for (uint32_t i = 0; i < product->except_count; i++)
@@ -134,8 +137,10 @@ static int
 write_records(struct writer *self)
 {
 	const struct policy_file *file = self->file;
-	const struct policy_image_caller probe = {.role = POLICY_ROLE_PROBE, .customer = ""};
-	const struct policy_image_caller observer = {.role = POLICY_ROLE_OBSERVER, .customer = ""};
+	const struct policy_image_caller probe = {
+	    .role = POLICY_ROLE_PROBE, .customer = "", .issuer = file->issuer};
+	const struct policy_image_caller observer = {
+	    .role = POLICY_ROLE_OBSERVER, .customer = "", .issuer = file->issuer};
 	if (write_header(self) != 0)
 		return -1;
 	for (uint32_t i = 0; i < file->product_count; i++) {

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 struct attribute_type {
 	const char *name;

@@ -45,7 +45,7 @@ content_type_of(const char *path)
 {
 	const char *suffix = strrchr(path, '.');
 
-	for (size_t i = 0; suffix != NULL && i < sizeof(content_types) / sizeof(content_types[0]);
+	for (size_t i = 0; suffix != NULL && i < sizeof content_types / sizeof *content_types;
 	     i++) {
 		if (strcasecmp(suffix, content_types[i].suffix) == 0)
 			return content_types[i].type;
@@ -73,7 +73,7 @@ answer_status(struct reply *reply, int status)
 	};
 	const char *text = "";
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		if (texts[i].status == status)
 			text = texts[i].text;
 	}

@@ -65,11 +65,11 @@ bytes_addf(struct bytes *b, const char *format, ...)
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(small, sizeof(small), format, args);
+	len = vsnprintf(small, sizeof small, format, args);
 	va_end(args);
 	if (len < 0)
 		bytes_out_of_memory();
-	if ((size_t)len < sizeof(small)) {
+	if ((size_t)len < sizeof small) {
 		bytes_add(b, small, (size_t)len);
 		return;
 	}

@@ -64,12 +64,13 @@ struct faults {
 	struct rule *first;
 	struct rule **end;
 	bool refuse;
+	bool segments;
 };
 
 struct faults *
 faults_new(void)
 {
-	struct faults *faults = calloc(1, sizeof(*faults));
+	struct faults *faults = calloc(1, sizeof *faults);
 
 	if (faults == NULL)
 		abort();
@@ -141,7 +142,7 @@ parse_kind(const struct kind *kind, const char *argument, struct fault_set *set)
 		return FAULTS_BAD_ARGUMENT;
 	if (argument != NULL && !parse_number(argument, kind->low, kind->high, &number))
 		return FAULTS_BAD_ARGUMENT;
-	memcpy((char *)set + kind->field, &number, sizeof(number));
+	memcpy((char *)set + kind->field, &number, sizeof number);
 	return FAULTS_OK;
 }
 
@@ -165,7 +166,7 @@ parse_fault(const char *fault, struct fault_set *set)
 
 		return good ? FAULTS_OK : FAULTS_BAD_ARGUMENT;
 	}
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		if (is_named(fault, name_len, kinds[i].name))
 			return parse_kind(&kinds[i], argument, set);
 	}
@@ -192,7 +193,7 @@ static struct rule *
 rule_new(const char *text, const char *fault)
 {
 	size_t size = strlen(text) + 1;
-	struct rule *rule = calloc(1, sizeof(*rule) + size);
+	struct rule *rule = calloc(1, sizeof *rule + size);
 
 	if (rule == NULL)
 		abort();
@@ -225,6 +226,12 @@ faults_add(struct faults *faults, const char *text)
 	return FAULTS_OK;
 }
 
+void
+faults_allow_segments(struct faults *faults)
+{
+	faults->segments = true;
+}
+
 bool
 faults_refuse(const struct faults *faults)
 {
@@ -241,11 +248,12 @@ rule_matches(const struct rule *rule, const char *path, size_t path_len)
 
 /* Takes one segment, "/…" included: a fault goes into the set, all else into the plain path. */
 static enum faults_result
-take_segment(const char *segment, size_t len, struct fault_set *set, struct bytes *plain)
+take_segment(const struct faults *faults, const char *segment, size_t len, struct fault_set *set,
+    struct bytes *plain)
 {
 	enum faults_result result = FAULTS_UNKNOWN;
 
-	if (len > 1 && segment[1] == '@') {
+	if (faults->segments && len > 1 && segment[1] == '@') {
 		struct bytes fault = {0};
 
 		bytes_add(&fault, segment + 2, len - 2);
@@ -269,7 +277,7 @@ faults_select(
 	}
 	while (left > 0) {
 		size_t len = 1 + strcspn(target + 1, "/?");
-		enum faults_result result = take_segment(target, len, set, plain);
+		enum faults_result result = take_segment(faults, target, len, set, plain);
 
 		if (result != FAULTS_OK)
 			return result;

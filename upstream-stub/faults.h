@@ -1,6 +1,7 @@
 /*
- * Faults on request. A rule of the command line, or a path segment "@KIND[:ARG]", says how the
- * answer to a request goes wrong. Several faults for one request add up.
+ * Faults on request. A rule of the command line says how the answer to a request goes wrong; with
+ * faults_allow_segments() so does a path segment "@KIND[:ARG]". Several faults for one request add
+ * up.
  */
 #ifndef STUB_FAULTS_H
 #define STUB_FAULTS_H
@@ -57,12 +58,18 @@ void faults_free(struct faults *faults);
  */
 enum faults_result faults_add(struct faults *faults, const char *text);
 
+/*
+ * From now on paths can ask for faults, and mean the file whose path is what is left. That makes
+ * many paths of each file, which a gateway in front of the store takes for others: for tests only.
+ */
+void faults_allow_segments(struct faults *faults);
+
 /* Whether connections are to be closed at accept. */
 bool faults_refuse(const struct faults *faults);
 
 /*
- * Collects into `set` the faults of a request, and puts its path without query and fault
- * segments into `plain`. Segments of unknown kind stay in the path.
+ * Collects into `set` the faults of a request, and puts its path without query and, where they
+ * are allowed, fault segments into `plain`. Segments of unknown kind stay in the path.
  */
 enum faults_result faults_select(
     const struct faults *faults, const char *target, struct fault_set *set, struct bytes *plain);

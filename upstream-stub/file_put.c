@@ -26,7 +26,7 @@ has_content(int fd, const char *data, size_t len)
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != len)
 		return false;
 	while (done < len) {
-		ssize_t n = read(fd, piece, sizeof(piece));
+		ssize_t n = read(fd, piece, sizeof piece);
 
 		if (n <= 0 || (size_t)n > len - done || memcmp(piece, data + done, (size_t)n) != 0)
 			return false;

@@ -34,13 +34,13 @@ open_beneath(int root, const char *relative, int flags)
 	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
 	};
 
-	return (int)syscall(SYS_openat2, root, relative, &how, sizeof(how));
+	return (int)syscall(SYS_openat2, root, relative, &how, sizeof how);
 }
 
 struct file_store *
 file_store_new(const char *root)
 {
-	struct file_store *store = calloc(1, sizeof(*store));
+	struct file_store *store = calloc(1, sizeof *store);
 	int probe;
 
 	if (store == NULL)
@@ -118,7 +118,7 @@ file_store_open_folder(
 		int parent = folder;
 		int saved;
 
-		snprintf(segment, sizeof(segment), "%.*s", (int)(slash - path), path);
+		snprintf(segment, sizeof segment, "%.*s", (int)(slash - path), path);
 		folder = open_segment(parent, segment, make);
 		saved = errno;
 		close(parent);
@@ -159,7 +159,7 @@ describe(struct stored_file *file, const struct stat *st)
 {
 	file->size = (uint64_t)st->st_size;
 	file->modified = st->st_mtim;
-	snprintf(file->etag, sizeof(file->etag), "\"%jx-%jx-%jx.%lx\"", (uintmax_t)st->st_ino,
+	snprintf(file->etag, sizeof file->etag, "\"%jx-%jx-%jx.%lx\"", (uintmax_t)st->st_ino,
 	    (uintmax_t)st->st_size, (uintmax_t)st->st_mtim.tv_sec,
 	    (unsigned long)st->st_mtim.tv_nsec);
 }

@@ -30,7 +30,7 @@ struct listen_socket {
 	} address;
 	socklen_t address_len;
 	bool owns_path;
-	char name[NAME_SIZE + sizeof(UNIX_PREFIX)];
+	char name[NAME_SIZE + sizeof UNIX_PREFIX];
 };
 
 static bool
@@ -50,11 +50,11 @@ parse_unix(struct listen_socket *l, const char *path)
 {
 	size_t len = strlen(path);
 
-	if (len == 0 || len >= sizeof(l->address.un.sun_path))
+	if (len == 0 || len >= sizeof l->address.un.sun_path)
 		return false;
 	l->address.un.sun_family = AF_UNIX;
 	memcpy(l->address.un.sun_path, path, len + 1);
-	l->address_len = sizeof(l->address.un);
+	l->address_len = sizeof l->address.un;
 	return true;
 }
 
@@ -65,22 +65,21 @@ parse_tcp(struct listen_socket *l, const char *text)
 	char host[INET6_ADDRSTRLEN + 2] = "";
 	in_port_t port;
 
-	if (colon == NULL || (size_t)(colon - text) >= sizeof(host) ||
-	    !parse_port(colon + 1, &port))
+	if (colon == NULL || (size_t)(colon - text) >= sizeof host || !parse_port(colon + 1, &port))
 		return false;
 	memcpy(host, text, (size_t)(colon - text));
 	if (strcmp(host, "[::1]") == 0) {
 		l->address.in6.sin6_family = AF_INET6;
 		l->address.in6.sin6_addr = in6addr_loopback;
 		l->address.in6.sin6_port = port;
-		l->address_len = sizeof(l->address.in6);
+		l->address_len = sizeof l->address.in6;
 		return true;
 	}
 	if (inet_pton(AF_INET, host, &l->address.in.sin_addr) != 1)
 		return false;
 	l->address.in.sin_family = AF_INET;
 	l->address.in.sin_port = port;
-	l->address_len = sizeof(l->address.in);
+	l->address_len = sizeof l->address.in;
 	return ntohl(l->address.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
@@ -121,8 +120,7 @@ open_socket(struct listen_socket *l)
 		return -1;
 	if (family == AF_UNIX && is_stale(l))
 		unlink(l->address.un.sun_path);
-	if (family != AF_UNIX &&
-	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0)
+	if (family != AF_UNIX && setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0)
 		return -1;
 	if (bind(l->fd, &l->address.any, l->address_len) != 0)
 		return -1;
@@ -136,24 +134,24 @@ name_socket(struct listen_socket *l)
 	char host[INET_ADDRSTRLEN];
 
 	if (l->address.any.sa_family == AF_UNIX) {
-		snprintf(l->name, sizeof(l->name), UNIX_PREFIX "%s", l->address.un.sun_path);
+		snprintf(l->name, sizeof l->name, UNIX_PREFIX "%s", l->address.un.sun_path);
 		return 0;
 	}
 	if (getsockname(l->fd, &l->address.any, &l->address_len) != 0)
 		return -1;
 	if (l->address.any.sa_family == AF_INET6) {
-		snprintf(l->name, sizeof(l->name), "[::1]:%u", ntohs(l->address.in6.sin6_port));
+		snprintf(l->name, sizeof l->name, "[::1]:%u", ntohs(l->address.in6.sin6_port));
 		return 0;
 	}
-	inet_ntop(AF_INET, &l->address.in.sin_addr, host, sizeof(host));
-	snprintf(l->name, sizeof(l->name), "%s:%u", host, ntohs(l->address.in.sin_port));
+	inet_ntop(AF_INET, &l->address.in.sin_addr, host, sizeof host);
+	snprintf(l->name, sizeof l->name, "%s:%u", host, ntohs(l->address.in.sin_port));
 	return 0;
 }
 
 struct listen_socket *
 listen_socket_new(const char *address)
 {
-	struct listen_socket *l = calloc(1, sizeof(*l));
+	struct listen_socket *l = calloc(1, sizeof *l);
 
 	if (l == NULL)
 		abort();

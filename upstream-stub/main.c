@@ -24,14 +24,17 @@
 
 static const char usage[] =
     "usage: upstream-stub --root DIR --listen ADDRESS [--log FILE] [--fault 'PATH=KIND[:ARG]']...\n"
+    "                     [--fault-segments]\n"
     "\n"
     "  --root DIR        the folder to serve; PUT below /snapshots/ stores files in it\n"
     "  --listen ADDRESS  127.0.0.1:PORT, [::1]:PORT or unix:PATH; port 0 picks a free one\n"
     "  --log FILE        append everything received, one JSON object a line\n"
     "  --fault RULE      misbehave for requests of PATH (* at its end: for all that start so)\n"
+    "  --fault-segments  a path segment @KIND[:ARG] asks for a fault as well; for tests only, for\n"
+    "                    then each file has many paths, and a gateway knows but one\n"
     "  --help            print this\n"
     "\n"
-    "A path segment @KIND[:ARG] asks for a fault as well. Kinds:\n"
+    "Kinds of faults:\n"
     "  refuse (only *)   delay-head:MS     delay-body:MS     cut-body:N        reset\n"
     "  reset-body:N      wrong-length:N    garbage           extra:N           1xx:COUNT\n"
     "  huge-head:N       status:CODE[:TEXT]                  silent            close\n"
@@ -43,6 +46,15 @@ struct options {
 	const char *log;
 	struct faults *faults;
 };
+
+static void
+allow_segments(struct faults *faults)
+{
+	faults_allow_segments(faults);
+	fputs("upstream-stub: warning: --fault-segments: every client chooses faults by its path, "
+	      "and reaches each file by many paths; for tests only\n",
+	    stderr);
+}
 
 static int
 add_fault(struct faults *faults, const char *rule)
@@ -69,6 +81,7 @@ parse_options(struct options *options, int argc, char **argv)
 	    {"listen", required_argument, NULL, 'l'},
 	    {"log", required_argument, NULL, 'o'},
 	    {"fault", required_argument, NULL, 'f'},
+	    {"fault-segments", no_argument, NULL, 's'},
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -83,6 +96,8 @@ parse_options(struct options *options, int argc, char **argv)
 			options->log = optarg;
 		else if (c == 'f' && add_fault(options->faults, optarg) == 0)
 			continue;
+		else if (c == 's')
+			allow_segments(options->faults);
 		else if (c == 'h')
 			exit(fputs(usage, stdout) < 0);
 		else

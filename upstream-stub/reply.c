@@ -48,7 +48,7 @@ reply_add_field(struct reply *r, const char *name, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(value, sizeof(value), format, args);
+	vsnprintf(value, sizeof value, format, args);
 	va_end(args);
 	bytes_addf(&r->fields, "%s: %s\r\n", name, value);
 }
@@ -98,7 +98,7 @@ phrase_of(int status)
 	    {503, "Service Unavailable"},
 	};
 
-	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
+	for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
 		if (phrases[i].status == status)
 			return phrases[i].phrase;
 	}
@@ -172,7 +172,7 @@ reply_compose(struct reply *r, const struct fault_set *faults, const struct repl
 	bool bodiless = options->head_only || has_no_body(r->status);
 
 	if (faults->garbage != 0) {
-		bytes_add(&r->head, GARBAGE, sizeof(GARBAGE) - 1);
+		bytes_add(&r->head, GARBAGE, sizeof GARBAGE - 1);
 		r->body_left = 0;
 	} else if (faults->raw[0] != '\0' && r->file >= 0) {
 		r->body_left = shortened(r->length, faults);

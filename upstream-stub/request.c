@@ -20,6 +20,7 @@ struct header {
 struct request {
 	http_parser parser;
 	struct bytes target;
+	struct bytes path; /* the target, decoded */
 	struct bytes text;
 	struct bytes body;
 	struct header headers[REQUEST_HEADERS_MAX];
@@ -50,7 +51,7 @@ static const http_parser_settings settings = {
 struct request *
 request_new(void)
 {
-	struct request *r = calloc(1, sizeof(*r));
+	struct request *r = calloc(1, sizeof *r);
 
 	if (r == NULL)
 		abort();
@@ -64,6 +65,7 @@ request_free(struct request *r)
 	if (r == NULL)
 		return;
 	bytes_fini(&r->target);
+	bytes_fini(&r->path);
 	bytes_fini(&r->text);
 	bytes_fini(&r->body);
 	free(r);
@@ -75,6 +77,7 @@ request_reset(struct request *r)
 	http_parser_init(&r->parser, HTTP_REQUEST);
 	r->parser.data = r;
 	r->target.len = 0;
+	r->path.len = 0;
 	r->text.len = 0;
 	bytes_fini(&r->body);
 	r->header_count = 0;
@@ -175,11 +178,44 @@ on_body(http_parser *p, const char *at, size_t len)
 	return 0;
 }
 
+/* The byte that the escape at TEXT stands for (RFC 3986, 2.1); -1 when it is none, or a byte that
+ * would change what the path is. */
+static int
+escaped_byte(const char *text)
+{
+	char digits[] = {text[1], text[1] != '\0' ? text[2] : '\0', '\0'};
+	char *end;
+	long byte = strtol(digits, &end, 16);
+
+	if (!isxdigit((unsigned char)digits[0]) || end != digits + 2 || byte == 0 || byte == '/' ||
+	    byte == '?')
+		return -1;
+	return (int)byte;
+}
+
+/* A target that cannot be decoded leaves the path empty. */
+static void
+decode_target(struct request *r)
+{
+	for (const char *c = request_target(r); *c != '\0'; c++) {
+		int byte = *c == '%' ? escaped_byte(c) : (unsigned char)*c;
+		char decoded = (char)byte;
+
+		if (byte < 0) {
+			r->path.len = 0;
+			return;
+		}
+		bytes_add(&r->path, &decoded, 1);
+		c += *c == '%' ? 2 : 0;
+	}
+}
+
 static int
 on_message_complete(http_parser *p)
 {
 	struct request *r = p->data;
 
+	decode_target(r);
 	r->complete = true;
 	http_parser_pause(p, 1);
 	return 0;
@@ -210,6 +246,12 @@ const char *
 request_target(const struct request *r)
 {
 	return r->target.data != NULL ? r->target.data : "";
+}
+
+const char *
+request_path(const struct request *r)
+{
+	return r->path.len > 0 ? r->path.data : "%";
 }
 
 bool

@@ -45,6 +45,9 @@ bool request_take_continue(struct request *r);
 /* Valid while the request is ready; the request owns all texts. */
 const char *request_method(const struct request *r);
 const char *request_target(const struct request *r);
+/* The target with its escapes decoded, once; "%", which is no path, when one is not
+ * valid or stands for a NUL, a "/" or a "?". */
+const char *request_path(const struct request *r);
 bool request_is_http10(const struct request *r);
 bool request_keeps_alive(const struct request *r);
 const struct bytes *request_body(const struct request *r);

@@ -33,7 +33,7 @@ request_log_new(const char *path)
 		if (fd < 0)
 			return NULL;
 	}
-	log = calloc(1, sizeof(*log));
+	log = calloc(1, sizeof *log);
 	if (log == NULL)
 		abort();
 	log->fd = fd;
@@ -183,12 +183,14 @@ add_headers(struct bytes *line, const struct request *request)
 void
 request_log_request(struct request_log *log, uint64_t connection, const struct request *request)
 {
-	const char *target = request_target(request);
+	const char *target = request_target(request), *path = request_path(request);
 
 	if (log->fd < 0)
 		return;
 	start_line(log, "request", connection);
 	bytes_addf(&log->line, ",\"method\":\"%s\",\"path\":", request_method(request));
+	add_string(&log->line, path, strlen(path));
+	bytes_add_text(&log->line, ",\"target\":");
 	add_string(&log->line, target, strlen(target));
 	add_headers(&log->line, request);
 	bytes_addf(&log->line, ",\"body_bytes\":%zu", request_body(request)->len);

@@ -69,7 +69,7 @@ take_connection(struct server *server, int fd)
 		return;
 	}
 	if (!listen_socket_is_unix(server->parts.listener))
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	link_session(server, session_new(&server->context, fd, number));
 }
 
@@ -107,7 +107,7 @@ on_connection_waiting(struct ev_loop *loop, ev_io *w, int events)
 struct server *
 server_new(const struct server_parts *parts)
 {
-	struct server *server = calloc(1, sizeof(*server));
+	struct server *server = calloc(1, sizeof *server);
 
 	if (server == NULL)
 		abort();

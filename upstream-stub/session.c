@@ -104,7 +104,7 @@ arm_reset(struct session *s)
 {
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
-	setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
 static enum step
@@ -154,7 +154,7 @@ take_request(struct session *s)
 	if (s->dies_at_next)
 		return STEP_CLOSE;
 	s->faults = (struct fault_set)FAULT_SET_NONE;
-	result = faults_select(s->context->faults, request_target(s->request), &s->faults, &path);
+	result = faults_select(s->context->faults, request_path(s->request), &s->faults, &path);
 	if (result != FAULTS_OK) {
 		s->faults = (struct fault_set)FAULT_SET_NONE;
 		s->keep_alive = request_keeps_alive(s->request);
@@ -179,7 +179,7 @@ send_continue(struct session *s)
 	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 	if (request_take_continue(s->request))
-		(void)!send(s->fd, text, sizeof(text) - 1, MSG_NOSIGNAL);
+		(void)!send(s->fd, text, sizeof text - 1, MSG_NOSIGNAL);
 }
 
 static enum step
@@ -312,7 +312,7 @@ static bool
 receive(struct session *s)
 {
 	static char buffer[READ_SIZE];
-	ssize_t n = recv(s->fd, buffer, sizeof(buffer), 0);
+	ssize_t n = recv(s->fd, buffer, sizeof buffer, 0);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -352,7 +352,7 @@ on_time_up(struct ev_loop *loop, ev_timer *w, int events)
 struct session *
 session_new(const struct session_context *context, int fd, uint64_t number)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = calloc(1, sizeof *s);
 
 	if (s == NULL)
 		abort();

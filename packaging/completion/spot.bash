@@ -8,7 +8,7 @@ _spot() {
 	local command=$1 current=$2 previous=$3 i words=()
 
 	case $previous in
-	-c | --config | --from | --sign | --signer | --key)
+	-c | --config | --from | --sign | --signer | --key | --ca | --crl)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;

@@ -446,5 +446,15 @@ class PeersList:
         self.gate.reload()
         time.sleep(SETTLE)  # none of the three says when a reload is through
 
+    def restart(self, content):
+        """Ends it and starts it with the list CONTENT; False when it does not start then."""
+        self.gate.stop()
+        self._crl.write_bytes(content)
+        try:
+            self.gate.start()
+        except AssertionError:
+            return False
+        return True
+
 
 PEERS = [Nginx, Haproxy, Apache]

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../policy/policy.h"
+#include "policy/policy.h"
 
 enum { QUESTIONS = 1 << 15, ROUNDS_MAX = 64, LICENCES = 20, TEXT_MAX = 80, AHEAD = 4, LINE = 64 };
 
@@ -152,7 +152,7 @@ measure(const struct bench *self, look_up_fn *look_up, size_t rounds)
 			fetch(&self->questions[(i + AHEAD) % QUESTIONS]);
 			look_up(self, &self->questions[i]);
 		}
-		each[round] = (nanoseconds() - start) / QUESTIONS;
+		each[round] = (nanoseconds() - start) / (double)QUESTIONS;
 	}
 	qsort(each, rounds, sizeof *each, compare);
 	return each[rounds / 2];
@@ -186,6 +186,6 @@ main(int argc, char **argv)
 	    measure(&bench, decide_licensed, rounds), measure(&bench, decide_unlicensed, rounds),
 	    rounds * QUESTIONS);
 	free(bench.questions);
-	policy_unref(bench.policy);
+	policy_free(bench.policy);
 	return EXIT_SUCCESS;
 }

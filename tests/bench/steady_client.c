@@ -26,7 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 64, ANSWER_MAX = 65536, REQUEST_MAX = 512, SECOND = 1000000000 };
+#include "bench_client.h"
+
+enum { CONNECTIONS_MAX = 64, ANSWER_MAX = 65536, REQUEST_MAX = 512 };
 
 struct sample {
 	int64_t due;
@@ -48,24 +50,9 @@ struct caller {
 static atomic_bool ended;
 
 static void
-fail(const char *what)
-{
-	fprintf(stderr, "steady_client: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
-static int64_t
-nanoseconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
-}
-
-static void
 wait_until(int64_t due)
 {
-	struct timespec when = {.tv_sec = due / SECOND, .tv_nsec = due % SECOND};
+	struct timespec when = {.tv_sec = due / BENCH_SECOND, .tv_nsec = due % BENCH_SECOND};
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) != 0)
 		;
 }
@@ -78,11 +65,11 @@ connect_tls(const struct caller *self)
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-		fail("cannot connect");
+		bench_fail("cannot connect");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 	SSL *ssl = SSL_new(self->context);
 	if (ssl == NULL || !SSL_set_fd(ssl, fd) || SSL_connect(ssl) != 1)
-		fail("the handshake failed");
+		bench_fail("the handshake failed");
 	return ssl;
 }
 
@@ -95,7 +82,7 @@ read_answer(SSL *ssl)
 	while (want == 0 || have < want) {
 		int got = SSL_read(ssl, answer + have, (int)(ANSWER_MAX - have));
 		if (got <= 0)
-			fail("an answer was cut");
+			bench_fail("an answer was cut");
 		have += (size_t)got;
 		answer[have] = '\0';
 		const char *end = want == 0 ? strstr(answer, "\r\n\r\n") : NULL;
@@ -103,13 +90,13 @@ read_answer(SSL *ssl)
 			continue;
 		const char *length = strcasestr(answer, "\r\ncontent-length: ");
 		if (strncmp(answer, "HTTP/1.1 200 ", 13) != 0 || length == NULL)
-			fail("an answer other than 200");
+			bench_fail("an answer other than 200");
 		want = (size_t)(end + 4 - answer) + strtoul(length + 18, NULL, 10);
 		if (want > ANSWER_MAX)
-			fail("an answer is too long");
+			bench_fail("an answer is too long");
 	}
 	if (have != want)
-		fail("bytes after an answer");
+		bench_fail("bytes after an answer");
 }
 
 static void *
@@ -126,9 +113,9 @@ run_caller(void *arg)
 		sample->due = self->first + (int64_t)self->used * self->every;
 		wait_until(sample->due);
 		if (SSL_write(ssl, request, len) != len)
-			fail("a request could not be sent");
+			bench_fail("a request could not be sent");
 		read_answer(ssl);
-		sample->took = nanoseconds() - sample->due;
+		sample->took = bench_nanoseconds() - sample->due;
 	}
 	close(SSL_get_fd(ssl));
 	SSL_free(ssl);
@@ -142,7 +129,7 @@ new_context(const char *ca, const char *certificate, const char *key)
 	if (context == NULL || !SSL_CTX_load_verify_locations(context, ca, NULL) ||
 	    SSL_CTX_use_certificate_chain_file(context, certificate) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-		fail("certificate, key or CA cannot be used");
+		bench_fail("certificate, key or CA cannot be used");
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 	return context;
 }
@@ -152,14 +139,14 @@ main(int argc, char **argv)
 {
 	static struct caller callers[CONNECTIONS_MAX];
 	if (argc != 9)
-		fail("usage: steady_client PORT CA CERT KEY PATH CONNECTIONS RATE SECONDS");
+		bench_fail("usage: steady_client PORT CA CERT KEY PATH CONNECTIONS RATE SECONDS");
 	size_t connections = strtoul(argv[6], NULL, 10);
 	int64_t rate = strtol(argv[7], NULL, 10), seconds = strtol(argv[8], NULL, 10);
 	if (connections == 0 || connections > CONNECTIONS_MAX || rate < 1 || rate > 10000 ||
 	    seconds < 1 || seconds > 3600)
-		fail("a number makes no sense");
+		bench_fail("a number makes no sense");
 	SSL_CTX *context = new_context(argv[2], argv[3], argv[4]);
-	int64_t start = nanoseconds() + SECOND / 2, every = SECOND / rate;
+	int64_t start = bench_nanoseconds() + BENCH_SECOND / 2, every = BENCH_SECOND / rate;
 	for (size_t i = 0; i < connections; i++) {
 		struct caller *caller = &callers[i];
 		*caller = (struct caller){.context = context,
@@ -171,7 +158,7 @@ main(int argc, char **argv)
 		caller->samples = calloc(caller->count, sizeof *caller->samples);
 		if (caller->samples == NULL ||
 		    pthread_create(&caller->thread, NULL, run_caller, caller) != 0)
-			fail("no memory, or no thread");
+			bench_fail("no memory, or no thread");
 	}
 	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 	(void)poll(&input, 1, (int)(seconds + 1) * 1000);

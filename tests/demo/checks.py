@@ -16,11 +16,13 @@ import pathlib
 import re
 import signal
 import ssl
+import subprocess
 import time
 import typing
 import zipfile
 
 import curl
+import little_room
 import stage as stages
 from processes import wait_until
 
@@ -29,6 +31,7 @@ RESUMED_RATE = "16M"    # of the download that is interrupted half-way
 MIB = 1 << 20
 SESSION_SECONDS = 20
 CUT_SECONDS = 10
+CUT = (18, 56)           # how curl ends: by its length, or with OpenSSL 3.5 by its TLS
 PROGRAM_BYTES = 6000    # of a real program, hidden in a snapshot
 
 COMPONENTS = [{"version": "7.1.0-rc1", "name": "step-plus"},
@@ -89,6 +92,10 @@ class Checks:
              "422, nothing stored", self.snapshot_zip),
             ("acme's spot fetches a version of step-docs",
              "signed, SHA-256 as in store", self.spot_fetch),
+            ("the program that it has brought is started",
+             "starts", self.program_starts),
+            ("a file of it with spaces in its name",
+             "200, SHA-256 as in store, and fetched", self.name_with_spaces),
             ("the same again",
              "nothing downloaded", self.spot_fetch_again),
             ("acme's second installation on that machine",
@@ -97,6 +104,8 @@ class Checks:
              "every file as in store", self.spot_mirror),
             ("the store changes a byte of that manual",
              "cut at the gate, then 502", self.damaged_at_store),
+            ("an update without room for it, then with room",
+             "refused, 2.0 whole; then 2.1", self.update_without_room),
             ("acme's spot sends a snapshot",
              "as --dry-run shows it, receipt", self.spot_snapshot),
             ("acme opens a session and downloads",
@@ -255,10 +264,12 @@ class Checks:
                  if path in (stages.MANUAL, stages.NOTES)]
         return done, asked
 
+    def _fetched_file(self, folder, path):
+        return self._stage.folder / folder / path.removeprefix(stages.DOCS + "2.0/")
+
     def _is_whole(self, folder):
         return all(
-            hashlib.sha256((self._stage.folder / folder / path.removeprefix(stages.DOCS + "2.0/"))
-                           .read_bytes()).hexdigest()
+            hashlib.sha256(self._fetched_file(folder, path).read_bytes()).hexdigest()
             == self._stage.sha256(path) for path in (stages.MANUAL, stages.NOTES))
 
     def _fetched(self, folder, downloads):
@@ -270,6 +281,39 @@ class Checks:
 
     def spot_fetch(self):
         return self._fetched("docs", 2)
+
+    def program_starts(self):
+        program = self._fetched_file("docs", stages.TOOL)
+        done = subprocess.run([program], capture_output=True, text=True, check=False,
+                              timeout=SESSION_SECONDS)
+        return Seen(done.returncode == 0 and done.stdout == stages.TOOL_SAYS + "\n",
+                    f"exit {done.returncode}, says {done.stdout.strip()}", done.stderr)
+
+    def name_with_spaces(self):
+        seen = self._download("acme", stages.SPACED)
+        there = self._fetched_file("docs", stages.SPACED).read_bytes()
+        same = hashlib.sha256(there).hexdigest() == self._stage.sha256(stages.SPACED)
+        return dataclasses.replace(
+            seen, good=seen.good and same,
+            text=f"{seen.text.rpartition(',')[0]}, {'fetched' if same else 'not fetched'}")
+
+    def update_without_room(self):
+        """What was there is whole, and said to be; where there is room, the update comes."""
+        self._stage.release_next()
+        disk = self._stage.folder / "disk"
+        done = little_room.fetch(self._stage, "step-docs", self._stage.folder / "docs", disk)
+        check = self._stage.spot("catalogue", "check", disk, "--signer",
+                                 self._stage.ca / "release.crt")
+        whole = self._is_whole("disk") and check.returncode == 0
+        update = self._stage.spot("update")
+        new = self._stage.folder / "docs" / "manual.pdf"
+        arrived = (update.returncode == 0 and new.read_bytes()
+                   == self._stage.file(stages.NEXT_MANUAL).read_bytes())
+        full = any(reason in done.stderr for reason in little_room.REASONS)
+        return Seen(done.returncode == 1 and full and whole and arrived,
+                    f"exit {done.returncode}, 2.0 {'whole' if whole else 'is not whole'}; "
+                    f"{'2.1' if arrived else 'no 2.1'}",
+                    f"{done.stderr}\n{check.stderr}\n{update.stderr}")
 
     def spot_fetch_cached(self):
         return self._fetched("docs-2", 0)
@@ -298,7 +342,7 @@ class Checks:
         first = self._get("acme", stages.MANUAL)
         second = self._get("acme", stages.MANUAL)
         manual.write_bytes(right)
-        return Seen(first.exit_code == 18 and first.size < len(right) and second.status == 502,
+        return Seen(first.exit_code in CUT and first.size < len(right) and second.status == 502,
                     f"{first.size - len(right)} B, {second.status} {second.word()}",
                     f"{first.error}\n{second.error}")
 

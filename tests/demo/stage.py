@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import subprocess
+import urllib.parse
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -36,7 +37,12 @@ GUIDE = "/artifacts/step-docs/guide.txt"
 DOCS = "/artifacts/step-docs/"
 MANUAL = DOCS + "2.0/manual.pdf"
 NOTES = DOCS + "2.0/notes/changes.txt"
-SIZES = {PATCH: 32 << 20, PLUS: 3_000_000, GUIDE: 5_000, MANUAL: 16 << 20, NOTES: 700}
+SPACED = DOCS + "2.0/notes/read me first.txt"
+TOOL = DOCS + "2.0/bin/show"
+TOOL_SAYS = "step-docs 2.0"
+NEXT_MANUAL = DOCS + "2.1/manual.pdf"
+SIZES = {PATCH: 32 << 20, PLUS: 3_000_000, GUIDE: 5_000, MANUAL: 16 << 20, NOTES: 700,
+         SPACED: 300}
 IMAGE_BYTES = 1 << 30
 MARK_EVERY = 64 << 20
 MARK_BYTES = 4096
@@ -123,7 +129,7 @@ class Stage:
                 raise Problem(f"{program} is missing: run make first")
         self._certificates()
         self._artifacts()
-        self._catalogue()
+        self._catalogue(self.file(MANUAL).parent)
         self.write_policy(1, [LICENCE_CORE, LICENCE_DOCS])
         self._start_store()
         self._start_gateway()
@@ -151,13 +157,20 @@ class Stage:
             for offset in [*range(0, IMAGE_BYTES, MARK_EVERY), IMAGE_BYTES - MARK_BYTES]:
                 image.seek(offset)
                 image.write(random.randbytes(MARK_BYTES))
+        tool = self._create(TOOL)
+        tool.write_text(f"#!/bin/sh\necho {TOOL_SAYS}\n")
+        tool.chmod(0o755)
 
-    def _catalogue(self):
+    def release_next(self):
+        """Puts another version of step-docs into the store, as large as the first."""
+        self._create(NEXT_MANUAL).write_bytes(random.randbytes(SIZES[MANUAL]))
+        self._catalogue(self.file(NEXT_MANUAL).parent)
+
+    def _catalogue(self, folder):
         """Signs the version of step-docs, as its vendor would, and the list of its versions."""
-        folder = self.file(MANUAL).parent
         signed = ["--product", "step-docs", "--expires", "2999-12-31",
                   "--sign", self.ca / "release.crt"]
-        for command in (["make", folder, "--version", "2.0"], ["index", folder.parent]):
+        for command in (["make", folder, "--version", folder.name], ["index", folder.parent]):
             done = self.spot("catalogue", *command, *signed)
             if done.returncode != 0:
                 raise Problem(done.stderr.strip())
@@ -169,9 +182,12 @@ class Stage:
         self.spot_file.write_text(SPOT_CONFIG.format(host=HOST, port=self.port, pin=pin(key),
                                                      spare=pin(b"a key kept elsewhere")))
 
+    def spot_command(self, *arguments):
+        return [SPOT, "-c", self.spot_file, *arguments]
+
     def spot(self, *arguments):
         """Runs spot as acme's installation to its end; what it printed is in the result."""
-        return subprocess.run([SPOT, "-c", self.spot_file, *arguments], capture_output=True,
+        return subprocess.run(self.spot_command(*arguments), capture_output=True,
                               text=True, timeout=SPOT_SECONDS, check=False)
 
     def _create(self, path):
@@ -220,7 +236,7 @@ class Stage:
             r"workers: kept \d+, cut (?P<cut>\d+))$", start)
 
     def url(self, path):
-        return f"https://{HOST}:{self.port}{path}"
+        return f"https://{HOST}:{self.port}{urllib.parse.quote(path)}"
 
     def file(self, path):
         """The file in the store that is served as PATH."""

@@ -11,6 +11,7 @@ pytest.register_assert_rewrite("mirrorgate_test")
 from mirrorgate_test import common, pki  # noqa: E402
 from mirrorgate_test.cases.bench import Bench  # noqa: E402
 from mirrorgate_test.lab import Lab  # noqa: E402
+from mirrorgate_test.release import issue  # noqa: E402
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -28,6 +29,18 @@ def world(tmp_path_factory):
     for program in (common.MIRRORGATE, common.UPSTREAM_STUB, common.PKI):
         assert program.exists(), f"{program} is not built"
     return pki.World.complete(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """The certificate that releases are signed with."""
+    return issue(tmp_path_factory.mktemp("release"), "release")
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory):
+    """Another one, which nobody has pinned."""
+    return issue(tmp_path_factory.mktemp("other"), "other")
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import signal
+import ssl
 
 import pytest
 from mirrorgate_test.client import Truncated
@@ -9,9 +11,14 @@ from mirrorgate_test.pki import SUBJECTS
 
 SMALL = "/artifacts/step-core/small.txt"
 CORE = "/artifacts/step-core/core.zip"
-KEYS = """time request_id generation worker client tls cipher resumed subject serial customer
+KEYS = """time request_id generation worker client tls cipher group resumed subject serial customer
     operation method path range status reason bytes_in bytes_out duration_ms store store_ms
     close""".split()
+
+
+@pytest.fixture(scope="module")
+def store(module_lab):
+    return module_lab.stub(segments=True)
 
 
 def logged(gate, response):
@@ -49,6 +56,20 @@ def test_a_download_is_logged_with_all_there_is_to_know(gate, store, world, vers
     assert line["store"] == store.address
     assert 0 <= line["store_ms"] <= line["duration_ms"] < 60_000
     assert not line["close"]
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("curve, group", [("prime256v1", "secp256r1"), ("secp384r1", "secp384r1")])
+def test_the_group_of_the_key_exchange_is_logged(gate, version, curve, group):
+    with gate.connect("acme", version=version, curve=curve) as connection:
+        assert logged(gate, connection.get(SMALL))["group"] == group
+
+
+def test_the_hybrid_group_comes_first_where_openssl_has_it(gate):
+    with gate.connect("acme", version="1.3") as connection:
+        line = logged(gate, connection.get(SMALL))
+    has_hybrid = ssl.OPENSSL_VERSION_INFO >= (3, 5)
+    assert line["group"] == ("X25519MLKEM768" if has_hybrid else "x25519")
 
 
 def test_a_refusal_is_logged_with_its_reason_and_without_a_store(gate):
@@ -130,3 +151,15 @@ def test_the_log_goes_to_standard_output_when_told_so(lab, store):
     gate.stdout.join()
     [line] = [json.loads(entry) for entry in gate.stdout.since()]
     assert (line["request_id"], line["status"]) == (response.request_id, 200)
+
+
+def test_without_an_access_log_the_gate_serves_counts_and_says_at_start_what_is_missing(lab):
+    gate = lab.gateway(config={"log": {"access": "none"}})
+    gate.wait_line("mirrorgate: warning: there is no access log .*who was refused.*")
+    assert gate.get("/artifacts/step-core/small.txt").status == 200
+    assert gate.get("/artifacts/step-plus/plus.zip").status == 403
+    gate.signal(signal.SIGUSR1)
+    gate.wait_line("mirrorgate: info: access log reopened")
+    assert gate.get("/artifacts/step-core/small.txt").status == 200
+    assert not (gate.folder / "none").exists() and gate.log_lines() == []
+    assert not gate.stdout.text()

@@ -47,6 +47,17 @@ def test_a_path_without_a_licence_is_refused_and_the_connection_goes_on(
         assert connection.get(good).status == 200
 
 
+@pytest.mark.parametrize("segment", ["@close", "@1xx:1", "@extra:5", "@cut-body:100", "@", "@/@close"])
+def test_no_segment_leads_around_an_exception(gate, store, segment):
+    """The store that comes with the gate takes each path for what the gate takes it for."""
+    secret = (store.root / "artifacts/step-core/internal/secret.bin").read_bytes()
+    for path in (f"{segment}/internal/secret.bin", f"internal/{segment}/secret.bin",
+                 f"{segment}/@/../internal/secret.bin"):  # fmt: skip
+        response = gate.get(f"/artifacts/step-core/{path}")
+        assert response.status in (400, 403, 404), path
+        assert secret[:20] not in response.body
+
+
 def test_an_unknown_subject_is_refused_and_the_connection_ends(gate, store):
     with gate.connect("stranger") as connection, store.untouched():
         response = connection.get(CORE)
@@ -59,7 +70,7 @@ def test_an_unknown_subject_is_refused_and_the_connection_ends(gate, store):
 
 
 def test_an_unknown_subject_gets_no_route_at_all(gate, store):
-    for path in ("/healthz", "/licence", "/status", "/metrics"):
+    for path in ("/healthz", "/readyz", "/licence", "/status", "/metrics"):
         with gate.connect("stranger") as connection, store.untouched():
             refusal(connection.get(path), 403, "unknown-subject")
 
@@ -76,7 +87,9 @@ def test_a_probe_learns_that_all_is_well(gate):
     "who, path",
     [
         ("acme", "/healthz"),
+        ("acme", "/readyz"),
         ("ops", "/healthz"),
+        ("ops", "/readyz"),
         ("probe", "/licence"),
         ("ops", "/licence"),
         ("acme", "/status"),

@@ -19,18 +19,15 @@ from test_integrity import (
     FILES, TEXT, ZIP, assert_as_catalogued, assert_marked, assert_unchecked, change, checking,
     metric, sold, tag,
 )  # fmt: skip
+from test_loader import find_loader
 from test_resumption import visit_without_tickets
-from test_spot_catalogue import issue, sign_anew
+from test_spot_catalogue import sign_anew
 from test_spot_fetch import BASE, FUTURE, publish
 
 OLD_DAY = "2020-01-01"
+MANY = 24  # catalogues whose reading takes a while
 RENAME_EXCHANGE = 2  # <linux/fs.h>
 AT_FDCWD = -100
-
-
-@pytest.fixture(scope="module", name="release")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="shop")
@@ -58,7 +55,7 @@ def test_a_version_that_is_added_is_checked_without_sighup(shop, release):
     assert_as_catalogued(shop.get(ZIP), FILES["core.zip"])
     assert metric(shop, "catalogues") == 2
     assert metric(shop, "catalogue_files") == len(FILES) + 1
-    assert time.time() < metric(shop, "catalogues_expire_seconds")
+    assert time.time() < metric(shop, "catalogues_expiry_timestamp_seconds")
 
 
 def test_a_version_whose_folder_is_exchanged_is_checked_as_what_it_now_is(shop, release):
@@ -77,13 +74,26 @@ def test_a_version_whose_folder_is_exchanged_is_checked_as_what_it_now_is(shop, 
     until_checked(shop, TEXT, b"exchanged")
 
 
-def test_a_version_whose_catalogue_is_removed_is_served_unchecked(shop):
+@pytest.mark.parametrize("loss", ["catalogue", "folder"])
+def test_a_version_that_has_lost_its_good_catalogue_is_not_served_unchecked(shop, release, loss):
     folder = shop.stores[0].root / BASE / "10.3"
+    elsewhere = folder.with_name("newest")
     start = len(shop.stderr)
-    (folder / "catalogue.json").unlink()
-    shop.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.3/ removed, now 0 valid .*", start)
+    if loss == "catalogue":
+        (folder / "catalogue.json").unlink()
+    else:
+        folder.rename(elsewhere)
+    said = f"nothing below /{BASE}/10\\.3/ is served: it has had a good catalogue, which is gone"
+    shop.wait_line(rf"mirrorgate: error: catalogues: {said}", start)
+    shop.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.3/ lost, now 0 valid .*", start)
     shop.wait_generation(start)
-    assert_unchecked(shop.get(TEXT))
+    assert_marked(shop, TEXT)
+    assert metric(shop, "catalogues_lost") == 1
+    if loss == "folder":
+        elsewhere.rename(folder)
+    publish(folder.parents[2], release, "10.3", FILES)
+    until_checked(shop, TEXT, FILES["doc/a.txt"])
+    assert metric(shop, "catalogues_lost") == 0
 
 
 def test_a_change_of_catalogues_reads_nothing_else(shop, release):
@@ -95,11 +105,13 @@ def test_a_change_of_catalogues_reads_nothing_else(shop, release):
         assert connection.get(ZIP).status == 200
         start = len(shop.stderr)
         publish(stub.root, release, "10.4", {"core.zip": b"newer"})
-        match, number = shop.wait_generation(start)
+        match, _ = shop.wait_generation(start)
         assert (match[4], match[5]) == ("1", "0"), "the open connection goes on"
-        assert not any("policy" in line for line in shop.stderr.since(start))
+        until_checked(shop, f"/{BASE}/10.4/core.zip", b"newer")  # the gate may have seen half of it
         assert connection.get(f"/{BASE}/10.4/core.zip").header("ETag") == tag(b"newer")
-    shop.generation = number
+        assert not any("policy" in line for line in shop.stderr.since(start))
+    live = [re.search(r"generation (\d+) live", line) for line in shop.stderr.since()]
+    shop.generation = max(int(match[1]) for match in live if match)
     shop.write_policy(good)
     shop.reload()
 
@@ -126,7 +138,7 @@ def test_sighup_reads_catalogues_too(lab, release):
     publish(stub.root, release, "10.4", {"core.zip": b"newer"})
     assert_unchecked(gate.get(f"/{BASE}/10.4/core.zip"))
     gate.reload()
-    assert_as_catalogued(gate.get(f"/{BASE}/10.4/core.zip"), b"newer")
+    until_checked(gate, f"/{BASE}/10.4/core.zip", b"newer")
 
 
 def test_sighup_does_not_wait_for_catalogues_that_have_not_changed(lab, release):
@@ -143,10 +155,86 @@ def test_sighup_does_not_wait_for_catalogues_that_have_not_changed(lab, release)
     assert not any(said in line for line in gate.stderr.since(start))
     assert_as_catalogued(gate.get(ZIP), FILES["core.zip"])
     assert gate.get(f"/{BASE}/10.4/core.zip").status == 502
+
+
+def test_what_has_not_changed_is_not_judged_again(lab, release):
+    """Or one file that is touched again and again would keep a processor busy."""
+    stub = lab.stub()
+    for version in ("10.3", "10.4", "10.5"):
+        publish(stub.root, release, version, FILES)
+    for version in ("10.4", "10.5"):
+        unsign(stub.root / BASE / version)
+    gate = lab.gateway(stub, config=checking(stub.root, release))
     start = len(gate.stderr)
-    publish(stub.root, release, "10.5", {"core.zip": b"new"})
-    gate.reload()
-    assert any(said in line for line in gate.stderr.since(start))
+    os.utime(stub.root / BASE / "10.5/catalogue.json")
+    gate.wait_line(rf"mirrorgate: error: catalogues: nothing below /{BASE}/10\.5/ is served.*", start)
+    gate.wait_generation(start)
+    assert not any("10.4" in line for line in gate.stderr.since(start))
+    assert_as_catalogued(gate.get(ZIP), FILES["core.zip"])
+    assert_marked(gate, f"/{BASE}/10.4/core.zip")
+
+
+def test_a_new_policy_is_live_before_any_catalogue_is_read(lab, release):
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", FILES)
+    gate = lab.gateway(stub, config=checking(stub.root, release, interval="1d", max_time="10m"))
+    for version in ("10.4", "10.5"):
+        publish(stub.root, release, version, FILES)
+        sparse(stub.root / BASE / version, 16 << 20)
+    start = len(gate.stderr)
+    gate.reload(policy(serial=2))
+    gate.wait_line(r"mirrorgate: info: catalogues: .*, 2 refused", start)
+    lines = gate.stderr.since(start)
+    live = next(i for i, line in enumerate(lines) if "generation 2 live" in line)
+    judged = [i for i, line in enumerate(lines) if "is served: " in line]
+    assert len(judged) == 2 and live < judged[0], lines
+    assert_as_catalogued(gate.get(ZIP), FILES["core.zip"])
+
+
+def test_sighup_does_not_wait_for_catalogues_that_are_being_read(lab, release):
+    stub = lab.stub()
+    publish(stub.root, release, "10.3", FILES)
+    staged = stub.root / BASE / "staged"
+    for version in range(MANY):  # enough to meet the loader before it is done
+        shutil.copytree(stub.root / BASE / "10.3", staged / f"11.{version}")
+        sparse(staged / f"11.{version}", 8 << 20)
+    gate = lab.gateway(stub, config=checking(stub.root, release, max_time="10m"))
+    start = len(gate.stderr)
+    for folder in staged.iterdir():
+        folder.rename(stub.root / BASE / folder.name)
+    loader = common.wait_until(lambda: find_loader(gate), "the catalogues are read")
+    os.kill(loader, signal.SIGSTOP)
+    assert find_loader(gate) == loader
+    gate.reload(policy(serial=2))
+    assert not os.path.exists(f"/proc/{loader}")
+    assert not any("catalogues: " in line for line in gate.stderr.since(start) if " info: " in line)
+    gate.wait_line(rf"mirrorgate: info: catalogues: .*, {MANY} refused", start, timeout=60)
+
+
+# --- the budget
+
+
+def sparse(folder, size):
+    with open(folder / "catalogue.json", "r+b") as file:
+        file.truncate(size)
+
+
+def test_a_catalogue_over_the_budget_of_bytes_is_named_and_others_are_checked(lab, release):
+    """Whoever publishes a few large ones does not keep others out, wherever they stand."""
+    stub = lab.stub()
+    for version in ("10.2", "10.3", "10.4"):
+        publish(stub.root, release, version, FILES)
+    sparse(stub.root / BASE / "10.2", 150_000)
+    sparse(stub.root / BASE / "10.4", 150_000)
+    gate = lab.gateway(stub, config=checking(stub.root, release, max_bytes="200K"))
+    assert_as_catalogued(gate.get(ZIP), FILES["core.zip"])
+    [over] = [line for line in gate.stderr.since() if "over the budget (catalogues.max_bytes)" in line]
+    assert "catalogue of 15" in over and ("/10.2/" in over or "/10.4/" in over)
+    assert metric(gate, "catalogues_pending") == 1
+    assert_marked(gate, f"/{BASE}/10.2/core.zip")
+    assert_marked(gate, f"/{BASE}/10.4/core.zip")
+    checked = gate.run("-t", "--unsafe-any-port")
+    assert checked.returncode == 1 and "catalogues.max_bytes" in checked.stderr
 
 
 # --- they are not believed
@@ -225,11 +313,6 @@ DISTRUST = {
     make_folder: "catalogue.json cannot be read",
     make_pipe: "catalogue.json cannot be read",
 }
-
-
-@pytest.fixture(scope="module", name="other")
-def other_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("other"), "other")
 
 
 def restore(folder, release):
@@ -316,7 +399,7 @@ def test_without_folder_or_signer_there_is_no_start(lab, release, missing):
         assert "/nonexistent/file: cannot open: No such file or directory" in done.stderr
 
 
-def test_an_expired_catalogue_is_as_none(lab, release):
+def test_a_catalogue_that_was_never_seen_before_it_expired_is_as_none(lab, release):
     stub = lab.stub()
     publish(stub.root, release, "10.3", FILES)
     catalogue = stub.root / BASE / "10.3/catalogue.json"
@@ -342,8 +425,9 @@ def test_a_catalogue_ends_with_its_last_day(lab, release):
         stub, config=checking(stub.root, release), shell=just_before_midnight(4 * common.PATIENCE)
     )
     assert_as_catalogued(gate.get(TEXT), FILES["doc/a.txt"])
-    gate.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.3/ expired, now 1 valid .*", timeout=20)
-    common.wait_until(lambda: "Repr-Digest" not in str(gate.get(TEXT).fields), "it is as none")
+    gate.wait_line(rf"mirrorgate: info: catalogues: /{BASE}/10\.3/ expired, now 1 valid .*")
+    gate.wait_generation(0)
+    assert_as_catalogued(gate.get(TEXT), FILES["doc/a.txt"])  # it was good: never unchecked
     assert_as_catalogued(gate.get(f"/{BASE}/10.4/doc/a.txt"), FILES["doc/a.txt"])
     gate.signal(signal.SIGQUIT)
     assert gate.wait_exit() == 0

@@ -7,10 +7,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.name import _ASN1Type as StringType
-from mirrorgate_test import common
+from mirrorgate_test import common, pki
 from mirrorgate_test.cases import certificates
 from mirrorgate_test.cases.certificates import C, CN, O, Maker, connected, good, name_of
 from mirrorgate_test.cases.refused import SMALL
+from mirrorgate_test.client import Truncated
 from mirrorgate_test.gateway import policy
 
 both_versions = pytest.mark.parametrize(
@@ -31,6 +32,35 @@ def test_a_certificate_that_is_not_acmes_reaches_nothing(bench, case):
 @both_versions
 def test_the_flawless_certificate_is_served(gate, maker, version):
     with connected(gate, maker.files(*good(maker)), version) as connection:
+        assert connection.get(SMALL).status == 200
+
+
+@both_versions
+def test_a_certificate_that_names_no_key_of_its_issuer_is_served(gate, maker, version):
+    """RFC 5280, 4.2.1.1 wants it named, to choose among issuers; here is no choice."""
+    leaf, key = maker.sign(names_key=False)
+    with connected(gate, maker.files(key, leaf), version) as connection:
+        assert connection.get(SMALL).status == 200
+
+
+@both_versions
+def test_it_is_refused_where_two_issuers_have_one_name(lab, world, maker, version):
+    twin = pki.Authority(lab.new_folder("twin") / "ca")
+    files = {}
+    for name in ("certificate", "crl"):
+        files[name] = lab.new_folder("both") / name
+        files[name].write_text("".join(getattr(it, name).read_text() for it in (world.authority, twin)))
+    tls = {"client_ca": str(files["certificate"]), "crl": str(files["crl"])}
+    gate = lab.gateway(config={"tls": tls})
+    [store] = gate.stores
+    leaf, key = maker.sign(names_key=False)
+    with store.untouched():
+        with pytest.raises((OSError, Truncated)):
+            with connected(gate, maker.files(key, leaf), version) as connection:
+                connection.get(SMALL)
+    gate.wait_line(".*: Missing Authority Key Identifier: .*")
+    leaf, key = maker.sign()
+    with connected(gate, maker.files(key, leaf), version) as connection:
         assert connection.get(SMALL).status == 200
 
 

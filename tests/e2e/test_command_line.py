@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from mirrorgate_test import common, pki
+from mirrorgate_test import client, common, pki
 from mirrorgate_test.gateway import policy
 from mirrorgate_test.yaml import dump, line_of
 
@@ -156,6 +156,42 @@ def test_identity_says_why_a_certificate_would_be_refused(world, name, rdns, opt
     assert done.returncode == 1
     assert done.stderr.strip()
     assert pki.SUBJECTS["acme"] not in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("who, reason", [
+    ("acme", None),
+    ("revoked", "certificate revoked"),
+    ("other", "unable to get local issuer certificate"),
+    ("expired", "certificate has expired"),
+])  # fmt: skip
+def test_identity_with_a_configuration_says_what_the_handshake_would(lab, world, who, reason):
+    """Without one, all of these are good; and a gate says the same in its log."""
+    if who == "expired":
+        made = world.authority.forge("over", rdns=pki.acme_rdns(), days=(-2, -1))
+    else:
+        made = world.other_acme if who == "other" else world.identity(who)
+    gate = lab.gateway()
+    alone = mirrorgate("identity", str(made.cert))
+    done = mirrorgate("identity", str(made.cert), "-c", str(gate.folder / "mirrorgate.yaml"))
+    assert (alone.returncode, alone.stdout) == (0, pki.SUBJECTS["acme"] + "\n")
+    if reason is None:
+        assert (done.returncode, done.stdout) == (0, pki.SUBJECTS["acme"] + "\n")
+        return
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"refused: {reason}" in done.stderr
+    assert client.refused_by_tls(gate, made, "1.3")
+    gate.wait_line(f".*: {reason}.*")
+
+
+def test_identity_with_a_configuration_that_is_wrong_fails(lab, world, tmp_path):
+    gate = lab.prepared(lab.stub())
+    config = gate.folder / "mirrorgate.yaml"
+    acme = str(world.identity("acme").cert)
+    config.write_text(config.read_text() + "nonsense: 1\n")
+    assert mirrorgate("identity", acme, "-c", str(config)).returncode == 1
+    done = mirrorgate("identity", acme, "-c", str(tmp_path / "missing.yaml"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "missing.yaml" in done.stderr
 
 
 def test_identity_of_no_certificate_fails(tmp_path):

@@ -24,7 +24,8 @@ def store(request, module_lab):
 
 @pytest.fixture(scope="module")
 def gate(module_lab, store):
-    return module_lab.gateway(store)
+    # 200 clients that begin at once on a busy machine: the last is still to be served.
+    return module_lab.gateway(store, config={"timeouts": {"handshake": "2m"}})
 
 
 def content(store, path):

@@ -37,7 +37,7 @@ def wait_for_close(gate, reason, count):
     def logged():
         return sum(line["close"] == reason for line in gate.log_lines()) == count
 
-    common.wait_until(logged, f"{count} lines that end with: {reason}", 20)
+    common.wait_until(logged, f"{count} lines that end with: {reason}")
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])

@@ -2,12 +2,14 @@
 keep others waiting, or say to the store what it should not.
 """
 
+import contextlib
 import os
 import signal
 import threading
 
 import pytest
 from mirrorgate_test import common
+from mirrorgate_test.cases import floods
 from mirrorgate_test.client import refusal
 from mirrorgate_test.gateway import MemoryWatch
 from mirrorgate_test.key_updates import KeyUpdater
@@ -94,8 +96,56 @@ def test_a_head_of_exactly_the_limit_that_never_ends_costs_no_time(lab, excess, 
 FLOOD = 400_000  # updates; what sockets hold is a fraction of their answers
 
 
-def test_a_client_that_asks_for_new_keys_and_reads_nothing_is_read_no_more(lab):
+ANY_NUMBER = {"limits": {"records_without_data": 1_000_000}}
+
+
+def test_a_client_that_asks_for_new_keys_without_end_is_cut(lab):
     gate = lab.gateway()
+    with KeyUpdater(gate.tcp(), gate.world.identity("acme")) as client:
+        with pytest.raises(ConnectionError):
+            while client.flood(500, 10.0 * common.PATIENCE):
+                pass
+    gate.wait_line(".*: too many TLS records without application data")
+    text = gate.get("/metrics", who="ops").body.decode()
+    assert "\nmirrorgate_connections_flooding_total 1\n" in text
+
+
+def test_a_client_may_ask_for_new_keys_now_and_then(lab):
+    gate = lab.gateway()
+    with KeyUpdater(gate.tcp(), gate.world.identity("acme")) as client:
+        for _ in range(10):
+            client.update(5)
+            client.write(get(SMALL))
+            assert client.send(10.0 * common.PATIENCE)
+        common.wait_until(lambda: len(gate.log_lines()) == 10, "all are answered")
+        assert {line["status"] for line in gate.log_lines()} == {200}
+
+
+def test_requests_in_between_earn_no_keys_without_end(lab):
+    gate = lab.gateway()
+    [store] = gate.stores
+    with KeyUpdater(gate.tcp(), gate.world.identity("acme")) as client, store.untouched():
+        with pytest.raises(ConnectionError):
+            for byte in get(SMALL) * 100:
+                client.update(1)
+                client.write(bytes([byte]))
+                assert client.send(10.0 * common.PATIENCE)
+    gate.wait_line(".*: too many TLS records without application data")
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_records_without_end_do_not_keep_a_handshake_busy(gate, version):
+    """Each of these is legal by itself, and costs nothing to send (RFC 8446, 5)."""
+    record = b"\x14\x03\x03\x00\x01\x01" if version == "1.3" else b"\x16\x03\x01\x00\x00"
+    with gate.tcp() as sock, contextlib.suppress(ConnectionError):
+        sock.sendall(record * 100_000)
+        while sock.recv(65536):
+            pass
+    assert gate.get(SMALL).status == 200
+
+
+def test_a_client_that_asks_for_new_keys_and_reads_nothing_is_read_no_more(lab):
+    gate = lab.gateway(config=ANY_NUMBER)
     assert gate.get(SMALL).status == 200
     with KeyUpdater(gate.tcp(receive_buffer=4096), gate.world.identity("acme")) as client:
         with MemoryWatch(gate) as memory:
@@ -106,13 +156,18 @@ def test_a_client_that_asks_for_new_keys_and_reads_nothing_is_read_no_more(lab):
 
 
 def test_a_request_behind_answers_that_nobody_reads_costs_no_time(lab):
-    gate = lab.gateway()
+    gate = lab.gateway(config=ANY_NUMBER)
     with KeyUpdater(gate.tcp(receive_buffer=4096), gate.world.identity("acme")) as client:
         client.flood(60_000, 1.0 * common.PATIENCE)
         client.write(get(LARGE))
         client.send(1.0 * common.PATIENCE)
         gate.wait_rest()
         assert gate.get(SMALL, who="initech").status == 200
+
+
+@pytest.mark.parametrize("case", floods.CASES, ids=str)
+def test_what_has_no_use_has_an_end(bench, case):
+    assert not case.attempt(bench, strict=True)
 
 
 # --- a client that pipelines

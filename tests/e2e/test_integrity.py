@@ -12,7 +12,7 @@ import pytest
 from mirrorgate_test import common, store
 from mirrorgate_test.client import Truncated, refusal
 
-from test_spot_catalogue import issue, sign_anew
+from test_spot_catalogue import sign_anew
 from test_spot_fetch import BASE, publish
 
 FILES = {"core.zip": bytes(range(256)) * 1200, "doc/a.txt": b"some text", "empty.bin": b""}
@@ -21,11 +21,6 @@ TEXT = f"/{BASE}/10.3/doc/a.txt"
 EMPTY = f"/{BASE}/10.3/empty.bin"
 
 DIFFERS = r"mirrorgate: error: {path}: store {address} does not give what the catalogue says: .*"
-
-
-@pytest.fixture(scope="module", name="release")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 def sha256(content):
@@ -101,6 +96,8 @@ def assert_cut(gate, path, size, headers=()):
     assert cut.value.end in ("eof", "reset")
     assert cut.value.response.content_length == size
     assert len(cut.value.response.body) < size
+    line = gate.log_line(cut.value.response.request_id)
+    assert line["close"] == "store's content is another"
     return cut.value.response
 
 
@@ -139,6 +136,14 @@ def test_what_no_catalogue_names_is_served_as_it_always_was(honest):
                  f"/{BASE}/10.3/catalogue.json.p7s"):  # fmt: skip
         assert_unchecked(honest.get(path))
     assert honest.get(f"/{BASE}/10.3/none.zip").status == 404
+
+
+@pytest.mark.parametrize("segment", ["@close", "@1xx:1", "@wrong-length:-1", "@delay-head:1"])
+def test_no_segment_leads_around_a_catalogue(honest, segment):
+    for path in (ZIP, TEXT):
+        folder, name = path.rsplit("/", 1)
+        assert honest.get(f"{folder}/{segment}/{name}").status == 404
+        assert honest.get(f"/{BASE}/{segment}{path.removeprefix(f'/{BASE}')}").status == 404
 
 
 def test_a_file_that_the_store_has_lost_is_404(shop):
@@ -383,7 +388,7 @@ def test_all_workers_know_what_one_has_found(lab, release):
         return seen == {0, 1}
 
     with gate.stores[0].untouched():
-        common.wait_until(both_were_asked, "both workers answer", 30)
+        common.wait_until(both_were_asked, "both workers answer")
 
 
 def test_after_a_minute_the_store_is_tried_again(lab, release):
@@ -401,7 +406,7 @@ def test_after_a_minute_the_store_is_tried_again(lab, release):
     began = time.monotonic()
     change(gate, TEXT, FILES["doc/a.txt"])
     refusal(gate.get(TEXT), 502, "store-bad-response")
-    common.wait_until(lambda: gate.get(TEXT).status == 200, "the mark ends", 30)
+    common.wait_until(lambda: gate.get(TEXT).status == 200, "the mark ends")
     assert time.monotonic() - began > 59 / 20 - 0.2
     gate.signal(signal.SIGQUIT)  # as in test_end_dates.py
     assert gate.wait_exit() == 0

@@ -48,7 +48,7 @@ def test_100_clients_that_read_nothing_cost_less_than_128_kib_each(gate, version
             connections.append(connection)
         for connection in connections:
             assert connection.readable(10), "the download did not begin"
-        common.wait_until(settled(gate), "the workers come to rest", 20)
+        common.wait_until(settled(gate), "the workers come to rest")
         assert gate.get(SMALL).status == 200, "others are served meanwhile"
     for connection in connections:
         connection.close()

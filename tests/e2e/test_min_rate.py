@@ -6,8 +6,6 @@ All clients run at the same time, as the window is what takes the time.
 import concurrent.futures
 import time
 
-import pytest
-from mirrorgate_test import common
 from mirrorgate_test.client import Truncated
 from mirrorgate_test.store import write_sparse
 
@@ -59,8 +57,9 @@ def test_slow_clients_are_cut_after_the_window_and_fast_ones_are_not(lab):
         slow = pool.submit(read_at, gate, MIB // 8, 50)
         fast = pool.submit(read_at, gate, 4 * MIB, 40)
         upload = pool.submit(upload_at, gate, 0.5)
-        assert slow.result() == pytest.approx(33, abs=6 * common.PATIENCE)
-        assert upload.result() == pytest.approx(33, abs=6 * common.PATIENCE)
+        assert slow.result() >= 27 and upload.result() >= 27  # never before the window's end
         assert fast.result() is None
+    closes = [line["close"] for line in gate.log_lines()]
+    assert closes.count("below the minimum rate") == 2
     assert store.snapshots() == {}
     assert gate.get("/artifacts/step-core/small.txt").status == 200

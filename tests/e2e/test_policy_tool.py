@@ -184,6 +184,7 @@ def test_explain_as_json(policy):
         "verdict": "allowed",
         "reason": "allow",
         "subject": ACME,
+        "issuer": None,
         "role": "customer",
         "customer": "acme",
         "download": "/artifacts/core/x",
@@ -194,6 +195,32 @@ def test_explain_as_json(policy):
         "path": {"path": "/artifacts/core/", "line": 3},
         "rule": {"file": str(policy), "line": 7, "text": "licence of acme for core"},
     }
+
+
+def test_explain_tells_which_ca_has_to_certify_the_subject(policy):
+    question = ["--subject", ACME, *CORE]
+    policy.write_text(POLICY.replace("  - id: acme\n", "  - id: acme\n    issuer: CN=Our CA\n"))
+    for issuer in ([], ["--issuer", "CN=Our CA"]):
+        done = tool("explain", policy, *question, *issuer)
+        assert done.returncode == 0 and facts(done.stdout)["issuer"] == "CN=Our CA"
+    done = tool("explain", policy, *question, "--issuer", "CN=Other CA")
+    told = facts(done.stdout)
+    assert (done.returncode, told["reason"]) == (1, "unknown-subject")
+    assert told["rule"].endswith("the subject counts only when CN=Our CA has certified it")
+    assert tool("explain", policy, *question, "--issuer", "Our CA").returncode == 2
+    policy.write_text(policy.read_text().replace("CN=Our CA", "cn=Our CA"))
+    assert 'issuer "cn=Our CA" is not canonical' in tool("check", policy).stderr
+
+
+def test_explain_tells_the_limits_of_who_uploads(policy):
+    told = facts(tool("explain", policy, "--subject", ACME, "--snapshot", "a").stdout)
+    assert told["limits"] == "snapshots_per_day 100, requests_per_second none, connections none"
+    limits = "  - id: acme\n    requests_per_second: 200\n    snapshots_per_day: 0\n"
+    policy.write_text(POLICY.replace("  - id: acme\n", limits))
+    told = tool("explain", policy, "--subject", ACME, "--snapshot", "a", "--json").stdout
+    assert json.loads(told)["limits"] == {
+        "snapshots_per_day": None, "requests_per_second": 200, "connections": None
+    }  # fmt: skip
 
 
 def test_explain_as_json_has_null_where_there_is_nothing(image):

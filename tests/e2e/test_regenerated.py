@@ -40,6 +40,11 @@ SPOOFED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def store(module_lab):
+    return module_lab.stub(segments=True)
+
+
 def heads(store, start):
     """The request heads that the store received, as (request line, {lower-case name: value})."""
     found = []
@@ -222,11 +227,14 @@ OTHER_STATUSES += [400, 401, 403, 405, 407, 418, 429, 500, 502, 503, 999]
 
 
 @pytest.mark.parametrize("status", OTHER_STATUSES)
-def test_every_other_status_is_a_bad_response(gate, store, status):
+def test_no_other_status_is_passed_on(gate, store, status):
     head = f"HTTP/1.1 {status} Words\nContent-Length: 0\nLocation: https://evil.example/"
     head += '\nWWW-Authenticate: Basic realm="x"'
     response = gate.get(canned(store, f"status-{status}", head))
-    refusal(response, 502, "store-bad-response")
+    if status in (301, 403):  # as nginx and S3 answer for what they do not have
+        refusal(response, 404, "not-found")
+    else:
+        refusal(response, 502, "store-bad-response")
     assert response.header("Location") is None
     assert response.header("WWW-Authenticate") is None
 

@@ -9,10 +9,9 @@ import os
 import resource
 import signal
 import threading
-import time
 
 import pytest
-from mirrorgate_test import common, crl
+from mirrorgate_test import crl
 from mirrorgate_test.client import Truncated
 from mirrorgate_test.gateway import customer, policy
 from mirrorgate_test.pki import SUBJECTS
@@ -117,10 +116,9 @@ def test_a_reload_cuts_who_lost_the_right_and_nobody_else(gate, world):
         crl.make(world.authority, 2, revoked=[world.authority.identities[REVOKED]])
     )
     gate.write_policy(policy(2, customers=licences(**{WITHDRAWN: None, UNLICENSED: ["step-plus"]})))
-    start, began = len(gate.stderr), time.monotonic()
+    start = len(gate.stderr)
     gate.signal(signal.SIGHUP)
     line, _ = gate.wait_generation(start)
-    took = time.monotonic() - began
     gate.generation += 1
 
     # Those without a licence keep their connection when nothing is under way on it.
@@ -128,7 +126,6 @@ def test_a_reload_cuts_who_lost_the_right_and_nobody_else(gate, world):
     gone += sum(download.who != KEPT for download in downloads) + len(askers)
     assert int(line[4]) + int(line[5]) == CONNECTIONS + len(askers)
     assert int(line[5]) == gone
-    assert took < 5 * common.PATIENCE, "cut at once; measured alone: a fraction of a second"
     for i, connection in idle.items():
         assert is_cut(connection) == (WHO[i % len(WHO)] in (REVOKED, WITHDRAWN)), WHO[i % 4]
         connection.close()

@@ -91,6 +91,17 @@ def test_a_session_is_resumed_by_any_worker(lab, version):
     )
 
 
+def test_a_client_that_uses_each_ticket_once_resumes_every_time(lab):
+    gate = node(lab)
+    session = first_session(gate, "1.3")
+    tickets = {session.id}
+    for _ in range(8):
+        status, reused, session = visit(gate, "acme", "1.3", session)
+        assert (status, reused) == (200, True)
+        assert session.id not in tickets, "there was no new ticket"
+        tickets.add(session.id)
+
+
 @both_versions
 def test_a_session_outlives_a_reload_that_changes_nothing_about_clients(lab, version):
     gate = node(lab)
@@ -329,6 +340,31 @@ def test_the_lifetime_counts_from_the_full_handshake_however_often_it_is_renewed
         renewals += reused
         return not reused
 
-    common.wait_until(resumed_no_more, "the session is too old", 10)
+    common.wait_until(resumed_no_more, "the session is too old")
     assert renewals > 3
     assert time.monotonic() - start > 1
+
+
+def test_tickets_used_once_end_with_the_session_and_say_when(lab):
+    lifetime = 5
+    gate = node(lab, session_lifetime=f"{lifetime}s")
+    session = first_session(gate, "1.3")
+    assert session.ticket_lifetime_hint == lifetime
+    tickets, hints, start = {session.id}, [lifetime], time.monotonic()
+
+    def resumed_no_more():
+        nonlocal session
+        status, reused, session = visit(gate, "acme", "1.3", session)
+        assert status == 200, "a session that is too old costs a handshake, not the service"
+        if reused:
+            assert session.id not in tickets, "there was no new ticket"
+            tickets.add(session.id)
+            hints.append(session.ticket_lifetime_hint)
+        return not reused
+
+    common.wait_until(resumed_no_more, "the session is too old")
+    assert len(tickets) > 2
+    assert hints == sorted(hints, reverse=True) and hints[-1] < lifetime, hints
+    assert time.monotonic() - start > 1
+    assert session.ticket_lifetime_hint == lifetime, "a full handshake begins anew"
+    assert visit(gate, "acme", "1.3", session)[1]

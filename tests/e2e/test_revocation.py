@@ -10,9 +10,9 @@ import pytest
 from mirrorgate_test import client, common, pki
 from mirrorgate_test.client import Truncated
 from mirrorgate_test.pki import SUBJECTS, Identity
+from mirrorgate_test.release import issue
 from mirrorgate_test.spot import PROGRAM
 
-from test_spot_catalogue import issue
 from test_spot_fetch import publish
 
 SMALL = "/artifacts/step-core/small.txt"
@@ -68,6 +68,10 @@ def test_a_revoked_client_is_cut_in_the_middle_of_a_download(gate, crl, laptop):
             drain(victim)
         assert cut.value.end != "close_notify"
         assert other.get(SMALL).status == 200, "the other certificate of the same customer goes on"
+    gate.wait_line(
+        "mirrorgate: info: certificate no longer accepted while sending an answer, "
+        "client 127.0.0.1: certificate revoked"
+    )
     assert refused(gate, laptop)
 
 
@@ -150,3 +154,56 @@ def test_a_client_that_is_revoked_while_spot_fetches_is_told_so(lab, crl, laptop
     assert process.returncode == 6, said
     assert said.splitlines()[-1].endswith(f"{laptop.cert}: certificate revoked")
     assert list((spot.folder / "here").iterdir()) == []
+
+
+@pytest.fixture
+def stub(lab):
+    return lab.stub()
+
+
+@pytest.fixture
+def remembering(lab, stub, crl):
+    """A gate that is not started, with a state_dir, and a list of its own in CRL."""
+    gate = lab.prepared(stub, config={"state_dir": "state", "tls": {"crl": str(crl)}})
+    (gate.folder / "state").mkdir()
+    lab.keep(gate)
+    return gate
+
+
+def assert_start_refused(gate, reason):
+    for flags in (["-t"], []):
+        done = gate.run(*flags, "--unsafe-any-port")
+        assert done.returncode == 1 and reason in done.stderr, done.stderr
+
+
+def test_an_older_list_is_refused_after_a_restart(remembering, stub, crl, laptop):
+    old = crl.read_bytes()
+    remembering.start()
+    assert remembering.get(SMALL, who=laptop).status == 200
+    revoke(remembering, crl, laptop)
+    remembering.stop()
+    reached = len(stub.requests())
+    new = crl.read_bytes()
+    crl.write_bytes(old)
+    assert_start_refused(remembering, "ca.crl: the CRL number 0x")
+    assert len(stub.requests()) == reached
+    crl.write_bytes(new)
+    remembering.start()
+    assert refused(remembering, laptop)
+
+
+def test_crl_numbers_that_are_damaged_or_cannot_be_written_refuse(remembering, crl, laptop):
+    remembering.start()
+    numbers = remembering.folder / "state" / "crl-numbers"
+    assert numbers.stat().st_mode & 0o777 == 0o600
+    remembering.stop()
+    good = numbers.read_text()
+    numbers.write_text(good.splitlines(True)[-1])
+    assert_start_refused(remembering, "crl-numbers: is damaged")
+    numbers.write_text(good)
+    world = remembering.world
+    world.authority.run("revoke", str(world.authority.folder), laptop.name)
+    crl.write_bytes(world.authority.crl.read_bytes())
+    (remembering.folder / "state" / "crl-numbers.new").mkdir()
+    done = remembering.run("--unsafe-any-port")
+    assert done.returncode == 1 and "CRL numbers cannot be remembered" in done.stderr, done.stderr

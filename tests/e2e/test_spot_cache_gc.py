@@ -13,16 +13,10 @@ from mirrorgate_test.cache import Cache, sha256
 from mirrorgate_test.origin import Origin, etag
 from mirrorgate_test.spot import PROGRAM, answer
 
-from test_spot_catalogue import issue
 from test_spot_fetch import publish, tree
 
 FILES = {f"{name}.bin": name.encode() * 1000 for name in "abcd"}
 A, B, C, D = FILES.values()
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="shop")
@@ -236,7 +230,7 @@ def test_gc_waits_for_a_download_and_takes_nothing_from_it(lab, release):
         whole = answer("200 OK", content, ETag=etag(content))
         connection.sendall(whole[:-500])
         begun.append(True)
-        common.wait_until(lambda: go_on, "the test goes on", 30)
+        common.wait_until(lambda: go_on, "the test goes on")
         connection.sendall(whole[-500:])
         return True
 

@@ -9,13 +9,7 @@ from mirrorgate_test import common, store
 from mirrorgate_test.cache import sha1, sha256
 
 from test_spot_cache_gc import FILES, A, B, C, D, fetched, gc, installed
-from test_spot_catalogue import issue
 from test_spot_fetch import tree
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="shop")
@@ -92,7 +86,7 @@ def test_what_is_damaged_here_and_there_is_taken_away_and_downloaded_again(shop,
     assert shop.cache.contents() == shop.cache.indexed() == sorted([B, C, D])
     verify(shop, 0)
     assert fetched(shop, shop.here) == ["a.bin"]
-    assert tree(shop.here) == FILES
+    assert tree(shop.here) == {**FILES, "a.bin.orig": b"X" + A[1:]}
 
 
 def test_an_installed_file_is_read_where_the_folder_is_now_only(shop):
@@ -106,8 +100,7 @@ def test_an_installed_file_is_read_where_the_folder_is_now_only(shop):
 
 def test_what_may_not_be_read_is_not_damaged(shop, tmp_path):
     """The object of another user, say."""
-    shim = tmp_path / "shim.c"
-    shim.write_text(f"""
+    source = f"""
         #define _GNU_SOURCE
         #include <dlfcn.h>
         #include <errno.h>
@@ -122,14 +115,8 @@ def test_what_may_not_be_read_is_not_damaged(shop, tmp_path):
             errno = EACCES;
             return -1;
         }}
-    """)
-    library = tmp_path / "shim.so"
-    assert common.run(["gcc", "-shared", "-fPIC", "-o", library, shim]).returncode == 0
-    environment = {
-        "LD_PRELOAD": str(library),
-        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
-    }
-    text = shop.fails(1, "cache", "verify", environment=environment)
+    """
+    text = shop.fails(1, "cache", "verify", environment=common.preload(tmp_path, source))
     assert text.startswith("cannot open ") and text.endswith(": Permission denied")
     assert A in shop.cache.contents()
 

@@ -15,27 +15,6 @@ FUTURE = "2999-12-31"
 FILES = {"core.zip": b"core" * 1000, "doc/a.txt": b"", "doc/deep/b+c.txt": b"\x00\xff"}
 
 
-def issue(folder, name, days="30", key="rsa:2048"):
-    """A self-signed release certificate: to spot, only the one that is pinned counts."""
-    common_name = f"/CN={name}"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", key, "-nodes", "-days", days, "-subj", common_name,
-         "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt"],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
-    return folder / f"{name}.crt"
-
-
-@pytest.fixture(scope="module", name="release")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
-
-
-@pytest.fixture(scope="module", name="other")
-def other_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("other"), "other")
-
-
 @pytest.fixture(name="product")
 def product_folder(tmp_path):
     folder = tmp_path / "10.3"
@@ -46,19 +25,21 @@ def product_folder(tmp_path):
     return folder
 
 
-def spot(*arguments):
+def spot(*arguments, environment=()):
     done = subprocess.run(
         [PROGRAM, *arguments], capture_output=True, text=True, timeout=60 * common.PATIENCE,
-        check=False,
+        check=False, env={**os.environ, **dict(environment)},
     )  # fmt: skip
     assert "Sanitizer" not in done.stderr, done.stderr
     return done
 
 
-def make(folder, certificate, *more, product="step-core", version="10.3", expires=FUTURE):
+def make(
+    folder, certificate, *more, product="step-core", version="10.3", expires=FUTURE, environment=()
+):
     return spot(
         "catalogue", "make", folder, "--product", product, "--version", version, "--expires",
-        expires, "--sign", certificate, *more,
+        expires, "--sign", certificate, *more, environment=environment,
     )  # fmt: skip
 
 
@@ -87,6 +68,10 @@ def sign_anew(folder, certificate):
          "-out", folder / "catalogue.json.p7s"],
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
+
+
+RELEASE = [(NameOID.COMMON_NAME, "Release")]
+DATES = [((-30, -1), "the certificate has expired"), ((1, 30), "the certificate is not yet valid")]
 
 
 # --- making
@@ -154,8 +139,8 @@ def test_a_key_that_does_not_fit_changes_nothing(product, release, other):
     "what",
     [
         {"product": "Step Core"}, {"product": ""}, {"version": "v1"}, {"version": "1..2"},
-        {"version": "01"}, {"version": "1."}, {"version": ""}, {"version": "1.2.3.4.5.6.7"},
-        {"version": "1234567890"}, {"expires": "tomorrow"}, {"expires": "2999-02-30"},
+        {"version": "1:2"}, {"version": "1."}, {"version": ""}, {"version": "1/2"},
+        {"version": "1" * 65}, {"expires": "tomorrow"}, {"expires": "2999-02-30"},
     ],
 )  # fmt: skip
 def test_what_is_no_id_version_or_date_is_exit_code_2(product, release, what):
@@ -171,11 +156,11 @@ def test_what_is_not_said_is_asked_for(product, release):
 
 
 def link(folder):
-    (folder / "link").symlink_to("core.zip")
+    (folder / "link").symlink_to("../core.zip")
 
 
 def linked_folder(folder):
-    (folder / "linked").symlink_to("doc")
+    (folder / "linked").symlink_to("/doc")
 
 
 def fifo(folder):
@@ -183,7 +168,7 @@ def fifo(folder):
 
 
 def space(folder):
-    (folder / "with space").touch()
+    (folder / "with space at its end ").touch()
 
 
 def newline(folder):
@@ -211,6 +196,48 @@ def test_what_could_not_be_delivered_as_it_is_gets_no_catalogue(product, release
     done = make(product, release)
     assert done.returncode in (1, 10), done.stderr
     assert not (product / "catalogue.json").exists()
+
+
+def test_every_file_that_cannot_be_in_a_catalogue_is_named_with_its_character(product, release):
+    names = {
+        "a;b": "has a character that no path may have: ; (U+003B)",
+        "größe*": "has a character that no path may have: * (U+002A)",
+        "x\ny": "has a character that no path may have: U+000A",
+        "50%": "has a %, which no path may have: % (U+0025)",
+        "e\u0301": "is not in Unicode normalisation form C",
+        "to\uff0fo": "has a character that a store may take for a slash, a dot or a percent sign: "
+        "\uff0f (U+FF0F)",
+        "a\u202egpj": "has a character that turns the direction of text: U+202E",
+        os.fsdecode(b"caf\xe9"): "is not valid UTF-8: the byte 0xe9",
+        "link": "is a symbolic link that leaves the version",
+    }
+    for name in names:
+        (product / name).symlink_to("/doc") if name == "link" else (product / name).touch()
+    done = make(product, release)
+    assert (done.returncode, done.stdout) == (1, "")
+    shown = {name.replace("\n", "?").replace("\u202e", "???").replace("\udce9", "?"): what
+             for name, what in names.items()}  # fmt: skip
+    expected = [f"spot: {product}/{name}: {what}" for name, what in shown.items()]
+    assert sorted(done.stderr.splitlines()) == sorted(expected)
+
+
+def test_names_with_spaces_brackets_and_letters_outside_ascii_are_in_catalogues(product, release):
+    names = ["a b", "[x] {y}^#1", "größe/日本.txt", "libgtk+2.0~rc1"]
+    for name in names:
+        (product / name).parent.mkdir(exist_ok=True)
+        (product / name).touch()
+    text = made(product, release).read_text("utf-8")
+    assert set(names) < {file["path"] for file in json.loads(text)["files"]}
+    assert check(product, release).returncode == 0
+
+
+@pytest.mark.parametrize("other", ["GRÖSSE", "größe", "grösse/x", "gr\u00f6\u200dße"])
+def test_names_outside_ascii_that_differ_in_case_clash(product, release, other):
+    for name in ("Größe", other):
+        (product / name).parent.mkdir(exist_ok=True)
+        (product / name).touch()
+    done = make(product, release)
+    assert done.returncode == 10 and "but for the case of letters" in done.stderr
 
 
 def test_an_expiry_in_the_past_gets_no_catalogue(product, release):
@@ -244,19 +271,20 @@ def test_yesterday_has_expired(product, release):
 def test_a_changed_byte_breaks_the_signature(product, release):
     catalogue = made(product, release)
     catalogue.write_text(catalogue.read_text().replace("10.3", "10.4"))
-    assert "is not one by the certificate" in refused(product, release)
+    assert "catalogue.json.p7s: is not a signature of this content" in refused(product, release)
 
 
 def test_another_certificate_is_not_the_pinned_one(product, release, other):
     made(product, other)
-    assert "is not one by the certificate" in refused(product, release)
+    assert "was made by another certificate than the one that is pinned" in refused(product, release)
 
 
 @pytest.mark.parametrize("signature", [b"", b"\x30", b"garbage", None])
 def test_what_is_no_signature_is_refused(product, release, signature):
     path = made(product, release).with_suffix(".json.p7s")
     path.write_bytes(path.read_bytes() + b"\0" if signature is None else signature)
-    assert "is not one by the certificate" in refused(product, release)
+    wanted = "bytes after its end" if signature is None else "is not a CMS signature in DER"
+    assert wanted in refused(product, release)
 
 
 def test_a_signature_with_sha_1_is_refused(product, release):
@@ -267,7 +295,7 @@ def test_a_signature_with_sha_1_is_refused(product, release):
          "-out", product / "catalogue.json.p7s"],
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
-    assert "is not one by the certificate" in refused(product, release)
+    assert "uses a digest weaker than SHA-256" in refused(product, release)
 
 
 def test_a_signature_that_holds_its_own_content_is_refused(product, release):
@@ -279,14 +307,43 @@ def test_a_signature_that_holds_its_own_content_is_refused(product, release):
          "-out", product / "catalogue.json.p7s"],
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
-    assert "is not one by the certificate" in refused(product, release)
+    assert "holds the content itself: it must be detached" in refused(product, release)
 
 
-def test_a_certificate_that_has_expired_signs_nothing_any_more(product, world):
-    rdns = [(NameOID.COMMON_NAME, "Release")]
-    expired = world.authority.forge("release-expired", rdns=rdns, days=(-30, -1))
-    made(product, expired.cert)
-    assert "has expired" in refused(product, expired.cert)
+def test_a_certificate_that_is_good_no_longer_or_not_yet_signs_nothing(product, world, release):
+    before = made(product, release).read_bytes()
+    for days, defect in DATES:
+        dated = world.authority.forge("dated", rdns=RELEASE, days=days)
+        done = make(product, dated.cert)
+        assert done.returncode == 3 and f"{dated.cert}: {defect}" in done.stderr
+        assert (product / "catalogue.json").read_bytes() == before
+        assert check(product, release).returncode == 0
+        sign_anew(product, dated.cert)
+        start = f"{dated.cert}: {defect}; if this machine's clock, which says "
+        assert refused(product, dated.cert).startswith(start)
+        made(product, release)
+
+
+@pytest.mark.parametrize("key, usage, defect", [
+    ("rsa:1024", "digitalSignature",
+     "the key is neither RSA of 2048 bits nor EC of 256 bits or more"),
+    ("rsa:2048", "keyCertSign", "the certificate is not meant for signatures (key usage)"),
+])  # fmt: skip
+def test_a_certificate_that_the_gate_would_refuse_signs_nothing(
+    product, release, tmp_path, key, usage, defect
+):
+    weak = tmp_path / "weak.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", key, "-nodes", "-subj", "/CN=Release", "-addext",
+         f"keyUsage=critical,{usage}", "-keyout", weak.with_suffix(".key"), "-out", weak],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    before = made(product, release).read_bytes()
+    done = make(product, weak)
+    assert done.returncode == 3 and f"{weak}: {defect}" in done.stderr
+    assert (product / "catalogue.json").read_bytes() == before
+    sign_anew(product, weak)
+    assert refused(product, weak) == f"{weak}: {defect}"
 
 
 @pytest.mark.parametrize(
@@ -331,8 +388,8 @@ def test_a_catalogue_of_our_own_making_is_accepted(tmp_path, release):
 @pytest.mark.parametrize(
     "path",
     [
-        "", "/etc/passwd", "../a", "a/../b", "./a", "a//b", "a/", "a/.", "a\\b", "a b", "a%2fb",
-        "a\n", "\x1b[2J", "C:\\a", "\u00e9", "catalogue.json", "catalogue.json.p7s", ".spot.part", "Catalogue.json",
+        "", "/etc/passwd", "../a", "a/../b", "./a", "a//b", "a/", "a/.", "a\\b", "a b ", "a%2fb",
+        "a\n", "\x1b[2J", "C:\\a", "e\u0301", "a\u202eb", "a\u0085", "catalogue.json", "catalogue.json.p7s", ".spot.part", "Catalogue.json",
         "catalogue.json/a", "a;b",
         "a?b",
         "a/" * 33 + "b", "a" * 5000,
@@ -367,9 +424,9 @@ def test_names_that_some_file_systems_cannot_hold_side_by_side_are_refused(
         ([entry("a", mode=755)], {}),
         ([entry("b"), entry("a")], {}),
         ([entry("a"), entry("a")], {}),
-        ([], {"format": "catalogue/2"}),
+        ([], {"format": "catalogue/3"}),
         ([], {"product": "../x"}),
-        ([], {"version": "1.x"}),
+        ([], {"version": "x.1"}),
         ([], {"expires": "never"}),
         ([], {"comment": ""}),
     ],

@@ -45,7 +45,7 @@ def test_list_speaks_json(lab):
     assert (done.returncode, done.stderr) == (0, "")
     plus = {"product": "step-plus", "from": None, "until": None, "valid": True,
             "paths": ["/artifacts/step-plus/"]}  # fmt: skip
-    assert json.loads(done.stdout) == {"customer": "globex", "licences": [plus]}
+    assert json.loads(done.stdout) == {"customer": "globex", "licences": [plus], "installed": []}
 
 
 def test_a_caller_whom_the_policy_does_not_know_is_refused_once(lab):
@@ -209,7 +209,11 @@ def test_nothing_of_trust_has_a_default(lab, key):
         ({"pins": [SPARE_PIN, SPARE_PIN.replace("sha256", "sha1")]}, "pins[1]"),
         ({"pins": [SPARE_PIN, f"{SPARE_PIN};{SPARE_PIN}"]}, "pins[1]"),
         ({"proxy": "https://proxy:1"}, "proxy"),
-        ({"proxy": "http://user:secret@proxy:1"}, "proxy"),
+        ({"proxy": "http://user:se@cret@proxy:1"}, "proxy"),
+        ({"proxy": "http://user:se%cret@proxy:1"}, "proxy"),
+        ({"proxy": "http://:secret@proxy:1"}, "proxy"),
+        ({"proxy": "http://@proxy:1"}, "proxy"),
+        ({"proxy": "http://user:secret@proxy:1/x"}, "proxy"),
         ({"tries": 0}, "tries"),
         ({"tries": 101}, "tries"),
     ],
@@ -228,7 +232,7 @@ def test_an_unknown_key_is_refused(lab):
 def test_a_file_of_the_configuration_that_is_missing_is_named(lab, serve):
     server = serve(answer("200 OK", LICENCE))
     spot = lab.spot(server, ca="nothing.crt")
-    assert spot.fails(3, "list") == f"cannot read {spot.folder}/nothing.crt: No such file or directory"
+    assert spot.fails(3, "list") == f"cannot open {spot.folder}/nothing.crt: No such file or directory"
     assert server.accepted == 0
 
 
@@ -276,7 +280,7 @@ def test_a_wrong_command_line_is_one_json_object_when_asked_for(arguments, detai
 
 def test_the_manual_has_each_exit_code_with_its_word():
     client = Path(__file__).resolve().parents[2] / "client"
-    table = re.findall(r'X\(FAILURE_\w+, (\d+), "([a-z-]+)"\)', (client / "failure.h").read_text())
+    table = re.findall(r'X\(FAILURE_\w+, (\d+), "([a-z-]+)"\)', (client / "common/failure.h").read_text())
     manual = re.findall(r"^\.It (\d+) Pq ([a-z-]+)$", (client / "spot.1").read_text(), re.MULTILINE)
     assert len(manual) > 10
     assert [("0", "none"), *manual] == table

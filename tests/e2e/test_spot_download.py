@@ -9,15 +9,9 @@ from mirrorgate_test.cache import Cache
 from mirrorgate_test.origin import Origin, cut, etag, sends, status
 from mirrorgate_test.spot import answer
 
-from test_spot_catalogue import issue
 from test_spot_fetch import BASE, publish, tree
 
 CORE = bytes(range(256)) * 800
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="serve")

@@ -1,19 +1,16 @@
 """spot catalogue index: which versions there are, in one spelling, signed, with a serial that grows."""
 
+import datetime
 import json
 
 import pytest
 from mirrorgate_test import common, store
+from mirrorgate_test.release import issue
 from mirrorgate_test.spot import PROGRAM
 
-from test_spot_catalogue import FUTURE, issue
+from test_spot_catalogue import FUTURE
 
 FILES = {"core.zip": b"core" * 1000, "doc/a.txt": b""}
-
-
-@pytest.fixture(scope="module", name="release")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 def spot(*arguments):
@@ -57,6 +54,21 @@ def test_the_index_has_one_form(product, release):
         '{"format":"index/1","product":"step-core","serial":1,"expires":"2999-12-31",'
         '"versions":["9.1","10.3","10.10"]}\n'
     )
+
+
+@pytest.mark.parametrize(
+    ["arguments", "days"], [((), 7), (("--expires-in", "36h"), 1.5), (("--expires-in", "30d"), 30)]
+)
+def test_it_is_valid_to_the_end_of_the_day_on_which_the_time_given_ends(product, release, arguments, days):
+    day = lambda: (
+        datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+    ).strftime("%Y-%m-%d")
+    earliest = day()
+    done = spot(
+        "catalogue", "index", product, "--product", "step-core", "--sign", release, *arguments
+    )
+    assert done.returncode == 0, done.stderr
+    assert earliest <= json.loads(text(product))["expires"] <= day()
 
 
 def test_it_is_signed(product, release):
@@ -117,12 +129,12 @@ def test_a_catalogue_that_is_not_right_makes_no_index(product, release, tmp_path
     catalogue = product / "9.1/catalogue.json"
     good = catalogue.read_bytes()
     catalogue.write_bytes(good.replace(b"doc/a", b"doc/b"))
-    refused(product, release, 10, "is not one by the certificate")
+    refused(product, release, 10, "is not a signature of this content")
     catalogue.write_bytes(good)
     (product / "9.1/catalogue.json.p7s").unlink()
     refused(product, release, 1, "9.1/catalogue.json.p7s")
     publish(product, issue(tmp_path, "other"), "9.1")
-    refused(product, release, 10, "is not one by the certificate")
+    refused(product, release, 10, "was made by another certificate than the one that is pinned")
 
 
 def test_a_catalogue_of_something_else_makes_no_index(product, release):
@@ -156,7 +168,7 @@ def test_an_index_of_another_product_is_not_overwritten(product, release):
         lambda it: it.replace('"serial":1', '"serial":1,"more":1'),
         lambda it: it.replace('"serial":1', '"serial":1,"serial":1'),
         lambda it: it.replace('"serial":1', '"serial":9223372036854775808'),
-        lambda it: it.replace('"9.1"', '"9.01"'),
+        lambda it: it.replace('"9.1"', '"9..1"'),
         lambda it: it.replace('"9.1","10.3"', '"10.3","9.1"'),
         lambda it: it.replace('"9.1"', '"9.1","9.1"'),
         lambda it: it.replace('["9.1","10.3","10.10"]', "[]"),
@@ -200,7 +212,28 @@ def test_what_makes_no_sense_is_refused(product, release, code, sentence, how):
     refused(product, release, code, sentence, **how)
 
 
+@pytest.mark.parametrize("duration", ["0d", "7", "a week", "-1d", "99999d", ""])
+def test_what_is_no_duration_makes_no_index(product, release, duration):
+    arguments = ("--product", "step-core", "--sign", release, "--expires-in", duration)
+    done = spot("catalogue", "index", product, *arguments)
+    assert done.returncode == 2 and b"--expires-in takes a duration" in done.stderr
+    assert not (product / "index.json").exists()
+
+
+def test_two_ends_make_no_index(product, release):
+    refused(product, release, 2, "takes --expires or --expires-in, not both", "--expires-in", "7d")
+
+
 def test_without_versions_or_options_there_is_no_index(tmp_path, release):
     refused(tmp_path, release, 1, "holds no version with a catalogue.json")
     assert spot("catalogue", "index", tmp_path, "--product", "x").returncode == 2
     assert spot("catalogue", "index").returncode == 2
+
+
+def test_versions_as_vendors_write_them_are_in_order(tmp_path, release):
+    versions = ["1.2.3-rc1", "1.2.3-rc10", "1.2.3", "1.2.3+build7", "2024a", "2026.03.01"]
+    for version in reversed(versions):
+        publish(tmp_path / "p", release, version)
+    done = index(tmp_path / "p", release)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(text(tmp_path / "p"))["versions"] == versions

@@ -4,6 +4,7 @@ import glob
 import gzip
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -14,17 +15,11 @@ from mirrorgate_test.origin import cut, etag, installed, sends, status
 from mirrorgate_test.spot import PROGRAM, answer
 
 import test_spot_catalogue
-from test_spot_catalogue import issue
 from test_spot_fetch import BASE, publish, tree
 
 FILES = {"core.zip": b"0123456789" * 20_000, "other.bin": b"other" * 100}
 MIB = 1024 * 1024
 PLACES = ["/licence", "catalogue.json", "catalogue.json.p7s", "core.zip"]
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="serve")
@@ -150,6 +145,9 @@ def test_what_follows_an_answer_is_not_taken_for_the_next(serve, place):
 
 def test_chunks_are_as_good_as_a_length(serve):
     def act(connection, content, _request):
+        if content is None:  # there is no index
+            connection.sendall(answer("404 Not Found"))
+            return True
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content))
         return True
@@ -208,7 +206,7 @@ def test_who_takes_a_connection_and_says_nothing_is_given_up_before_that(lab):
     server = lab.scripted(silent)
     spot = lab.spot(tries=1, servers=[f"https://{server.address}"])
     said = spot.fails(4, "list", environment=fast_clock())
-    assert "cannot be reached: SSL connection timeout" in said
+    assert re.search("cannot be reached: (SSL connection timeout|Connection timed out)", said)
     assert hellos == [b"\x16"]  # a TLS handshake had begun
 
 
@@ -218,7 +216,7 @@ def test_who_sends_next_to_nothing_for_a_minute_is_given_up(serve, place, act):
     origin = serve({place: act}, tries=1)
     begun = time.monotonic()
     said = fails(origin, 4, environment=fast_clock())
-    assert "cannot be reached" in said
+    assert "is too slow" in said
     assert time.monotonic() - begun > 2
 
 
@@ -246,7 +244,7 @@ def test_a_path_that_leads_astray_is_asked_for_nowhere(serve, release, paths):
 
 @pytest.mark.parametrize("size", [0, 1, 199_999, 200_001, 2**40, 2**62])
 def test_a_size_that_is_not_the_files_is_found_out(serve, release, size):
-    """Also one that is larger than any disk: nothing is reserved for it."""
+    """Also one that is larger than any disk: nothing is loaded of it."""
     origin = serve()
     entry = test_spot_catalogue.entry(
         "core.zip", size=size, sha1=test_spot_catalogue.hashlib.sha1(FILES["core.zip"]).hexdigest(),
@@ -256,12 +254,16 @@ def test_a_size_that_is_not_the_files_is_found_out(serve, release, size):
     test_spot_catalogue.write(folder, release, [entry], version="1.0")
     for name in ("catalogue.json", "catalogue.json.p7s"):
         store.write(origin.root, f"{BASE}/{name}", (folder / name).read_bytes())
-    fails(origin, 4, 9)
+    if size < 2**40:
+        fails(origin, 4, 9)
+    else:
+        assert "on the disk" in fails(origin, 1)
+        assert origin.asked("core.zip") == []
 
 
 def test_a_licence_for_another_ones_folder_is_no_way_out(serve):
     """A server's licence names the folder of the product: it must be one of a path."""
-    for path in ("/../", "/a/../b/", "//evil.example/", "/a b/", "https://evil.example/", "", "/x"):
+    for path in ("/../", "/a/../b/", "//evil.example/", "/a /", "https://evil.example/", "", "/x"):
         value = {
             "customer": "acme",
             "licences": [{"product": "step-core", "paths": [path], "except": [], "from": None,

@@ -7,18 +7,12 @@ import pytest
 from mirrorgate_test import common
 from mirrorgate_test.cache import Cache
 from mirrorgate_test.origin import Origin, etag
-from mirrorgate_test.spot import PROGRAM, answer
+from mirrorgate_test.spot import PROGRAM, answer, is_artifact
 
 from test_spot_cache import limited
-from test_spot_catalogue import issue
 from test_spot_fetch import BASE, FILES, publish, tree
 
 CORE = FILES["core.zip"]
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="origin")
@@ -151,7 +145,7 @@ def test_six_processes_with_a_new_cache_download_each_artifact_once(lab, release
     errors = [process.communicate(timeout=60 * common.PATIENCE)[1] for process in running]
     assert [process.returncode for process in running] == 6 * [0], errors
     assert [tree(folder) for folder in folders] == 6 * [files]
-    asked = [it["path"] for it in stub.requests() if "catalogue" not in it["path"]]
+    asked = [it["path"] for it in stub.requests() if is_artifact(it["path"])]
     assert sorted(asked) == sorted(f"/{BASE}/11.0/{name}" for name in files)
     cache = Cache(spot.folder / "cache")
     assert cache.contents() == cache.indexed() == sorted(files.values())
@@ -166,7 +160,7 @@ def test_the_same_content_under_several_names_is_downloaded_once(lab, release):
     done = spot.run("fetch", "step-core", "--to", spot.folder / "here")
     assert done.returncode == 0, done.stderr
     assert tree(spot.folder / "here") == files
-    asked = [it["path"] for it in stub.requests() if "catalogue" not in it["path"]]
+    asked = [it["path"] for it in stub.requests() if is_artifact(it["path"])]
     assert len(asked) == 2 and f"/{BASE}/11.0/other" in asked
 
 
@@ -186,7 +180,10 @@ def test_who_waits_for_another_ones_download_goes_on_with_it_when_that_one_dies(
     first = start(spot, spot.folder / "one")
     common.wait_until(lambda: first_has_begun, "the first one downloads")
     second = start(spot, spot.folder / "two")
-    common.wait_until(lambda: len(origin.requests) >= 6, "the second one has its catalogue")
+    common.wait_until(
+        lambda: sum(it.path.endswith("catalogue.json.p7s") for it in origin.requests) == 2,
+        "the second one has its catalogue",
+    )
     first.kill()
     first.communicate()
     _, error = second.communicate(timeout=60 * common.PATIENCE)

@@ -18,16 +18,10 @@ from mirrorgate_test.cache import Cache
 from mirrorgate_test.origin import cut, etag, installed, status
 from mirrorgate_test.spot import PROGRAM, answer
 
-from test_spot_catalogue import issue
 from test_spot_fetch import publish, tree
 
 FILES = {f"{n}.bin": bytes([n]) * 60_000 for n in range(6)}
 EVERYTHING = sum(map(len, FILES.values()))
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="serve")
@@ -175,7 +169,7 @@ def test_elsewhere_a_line_is_written_every_ten_seconds(serve):
     def hold(connection, content, _request):
         whole = answer("200 OK", content, ETag=etag(content))
         connection.sendall(whole[:-30_000])
-        common.wait_until(lambda: sum(" %, " in it for it in lines) >= 2, "two lines", 30)
+        common.wait_until(lambda: sum(" %, " in it for it in lines) >= 2, "two lines")
         connection.sendall(whole[-30_000:])
 
     origin = serve({"5.bin": hold})
@@ -211,6 +205,7 @@ def test_fetch_tells_in_json_what_it_did(serve):
     expected = {
         "product": "step-core", "version": "1.0", "folder": str(origin.here), "files": 6,
         "kept": 0, "removed": 0, "from_cache": 0, "downloaded": 6, "downloaded_bytes": EVERYTHING,
+        "beside": [], "withdrawn": False,
     }  # fmt: skip
     assert said(origin, *origin.fetch) == expected
     expected |= {"kept": 6, "downloaded": 0, "downloaded_bytes": 0}

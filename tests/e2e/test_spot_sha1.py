@@ -9,16 +9,10 @@ from mirrorgate_test.origin import Origin, cut
 
 import test_spot_catalogue
 import test_spot_fetch
-from test_spot_catalogue import issue
 from test_spot_fetch import BASE, tree
 
 FILES = {"core.zip": b"0123456789" * 10_000, "doc/a.txt": b"", "doc/b.txt": b"text"}
 CORE, TEXT = FILES["core.zip"], FILES["doc/b.txt"]
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 def publish(root, release, version, files):

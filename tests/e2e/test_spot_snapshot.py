@@ -11,9 +11,9 @@ import time
 
 import pytest
 from mirrorgate_test import common
+from mirrorgate_test.release import issue
 from mirrorgate_test.spot import PROGRAM, answer, read_head
 
-from test_spot_catalogue import issue
 from test_spot_fetch import publish
 
 LIST = "# what we have\nstep-core 10.3.1\n\nother\t1.0~rc1\n"
@@ -127,13 +127,13 @@ def test_a_ready_snapshot_is_sent_in_its_one_form(shop):
         ("", "names no component"),
         ("a\n", ":1: "),
         ("a 1\nb 2 3\n", ":2: "),
-        ("a 1\r\n", ":1: "),
+        ("a 1\rb 2\n", ":1: "),
         ("a 1\n../b 1\n", ":2: "),
-        ("a 1:2\n", ":1: "),
+        ("a :2\n", ":1: "),
         ("a " + 65 * "1", ":1: "),
         ("a 1\nb 1\na 2\n", "a is there twice, as 1 in "),
         (b"a 1\0\n", "NUL"),
-        (b"\xef\xbb\xbfa 1\n", ":1: "),
+        (b"\xef\xbb\xbf\xef\xbb\xbfa 1\n", ":1: "),
         ("{}", "needs the keys"),
         ('{"format":"thin-snapshot/2","system":"prod-1","components":[]}', "thin-snapshot/1"),
         ('{"format":"thin-snapshot/1","system":"prod-2","components":[]}', "of prod-2, not of prod-1"),
@@ -149,6 +149,23 @@ def test_a_file_that_is_no_inventory_is_refused_with_the_place(shop, text, where
     with shop.store.untouched():
         assert where in shop.fails(11, "snapshot", "prod-1", "--from", file)
     assert folder(shop, "outgoing") == []
+
+
+def test_an_inventory_as_machines_write_them_is_filed(shop):
+    """A byte order mark, CRLF, an epoch, an architecture, a scope, and what dpkg-query says here."""
+    lines = ["@scope/core 1.2.3+build7", "libc6:amd64 2.36-9+deb12u13", "binutils 1:2.40-2"]
+    dpkg = common.run(["dpkg-query", "-W", "-f", "${binary:Package}\t${Version}\n"])
+    ours = [line for line in dpkg.stdout.decode().splitlines() if line.split("\t")[1:] != [""]]
+    assert len(ours) > 100
+    names = {line.split()[0] for line in lines}
+    lines += [line for line in ours if line.split("\t")[0] not in names]
+    file = given(shop, b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n")
+    done = shop.run("snapshot", "prod-1", "--from", file)
+    assert done.returncode == 0, done.stderr
+    (text,) = shop.store.snapshots().values()
+    stored = json.loads(text)["components"]
+    assert {"name": "binutils", "version": "1:2.40-2"} in stored
+    assert len(stored) == len(lines)
 
 
 @pytest.mark.parametrize(("width", "count"), [(1, 10_001), (128, 2_000)])

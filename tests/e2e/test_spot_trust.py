@@ -1,16 +1,19 @@
 """Whom spot talks to, and how it says that it does not, or that nobody wants to talk to it."""
 
+import base64
 import contextlib
+import glob
+import os
 import socket
 import ssl
 import threading
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from mirrorgate_test.pki import SUBJECTS, Authority, Identity
+from mirrorgate_test.pki import SUBJECTS, Authority, Identity, acme_rdns
+from mirrorgate_test.release import issue
 from mirrorgate_test.spot import SPARE_PIN, answer, pin, read_head
 
-from test_spot_catalogue import issue
 from test_spot_fetch import publish, tree
 
 LICENCE = b'{"customer":"acme","licences":[]}'
@@ -130,7 +133,7 @@ def test_a_revoked_client_is_told_so_by_the_gate(lab, world):
     gate = lab.gateway()
     text = lab.spot(gate, who=revoked).fails(6, "list")
     assert text.endswith("spot-revoked.crt: certificate revoked")
-    gate.wait_line(r".*handshake refused .*: certificate revoked")
+    gate.wait_line(r".*handshake refused .*: certificate revoked.*")
 
 
 def test_a_redirect_is_not_followed(lab):
@@ -200,6 +203,18 @@ def test_a_proxy_of_the_configuration_is_asked_to_connect(lab):
     assert proxy.heads[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % server.port)
 
 
+def test_a_proxy_gets_user_and_password_and_nobody_else_does(lab):
+    server = lab.server(licence)
+    proxy = connecting_proxy(lab, server)
+    url = proxy.url.replace("http://", "http://our%40name:s%2Fec%3Aret@")
+    done = lab.spot(server, proxy=url).run("--verbose", "list")
+    assert done.returncode == 0, done.stderr
+    secret = base64.b64encode(b"our@name:s/ec:ret")
+    assert [head.count(b"Proxy-Authorization: Basic " + secret) for head in proxy.heads] == [1]
+    assert b"uthorization" not in b"".join(server.heads)
+    assert "ret" not in done.stdout + done.stderr.replace("certificate", "")
+
+
 def test_a_version_and_a_snapshot_pass_through_a_proxy_too(lab, tmp_path):
     release = issue(tmp_path, "release")
     stub = lab.stub(lab.new_folder("origin"))
@@ -211,7 +226,7 @@ def test_a_version_and_a_snapshot_pass_through_a_proxy_too(lab, tmp_path):
     done = spot.run("fetch", "step-core", "--to", spot.folder / "here")
     assert done.returncode == 0, done.stderr
     assert tree(spot.folder / "here") == files
-    assert len(proxy.heads) == 3
+    assert 1 <= len(proxy.heads) <= 3, "one for each connection that was needed"
     assert spot.run("snapshot", "prod-1").returncode == 0
     assert len(stub.snapshots()) == 1
     assert all(head.startswith(b"CONNECT 127.0.0.1:%d " % gate.port) for head in proxy.heads)
@@ -231,3 +246,29 @@ def test_a_proxy_that_does_not_connect_is_told_of_and_gets_no_request(lab):
     assert "cannot be reached" in said and "403" in said
     assert server.accepted == 0
     assert after == [b""]
+
+
+@pytest.mark.parametrize(("days", "warned"), [(10, True), (28, True), (40, False)])
+def test_a_certificate_that_ends_soon_is_told_of_on_each_run(lab, world, days, warned):
+    own = world.authority.forge(f"ending{days}", rdns=acme_rdns(), days=(-1, days))
+    spot = lab.spot(lab.gateway(), certificate=str(own.cert), key=str(own.key))
+    for _ in range(2):
+        done = spot.run("list")
+        assert done.returncode == 0, done.stderr
+        sentences = [f"{own.cert}, ends in {left} days" for left in (days - 1, days)]
+        assert any(sentence in done.stderr for sentence in sentences) == warned, done.stderr
+    assert spot.run("-q", "list").stderr == ""
+
+
+@pytest.mark.parametrize("clock", ["-20y", "+20y"])
+def test_a_wrong_clock_is_named_as_the_cause(lab, clock):
+    spot = lab.spot(lab.gateway())
+    [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    wrong = {
+        "LD_PRELOAD": library,
+        "FAKETIME": clock,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
+    }
+    text = spot.fails(5, "list", environment=wrong)
+    assert "if this machine's clock, which says 20" in text and text.endswith("is the cause")

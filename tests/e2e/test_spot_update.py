@@ -6,8 +6,9 @@ import pytest
 from mirrorgate_test import store
 from mirrorgate_test.gateway import policy
 from mirrorgate_test.origin import Origin, status
+from mirrorgate_test.release import issue
+from mirrorgate_test.spot import is_artifact
 
-from test_spot_catalogue import issue
 from test_spot_fetch import BASE, FILES, publish, tree
 
 
@@ -24,7 +25,7 @@ def gate_and_store(lab, tmp_path):
         done = spot.run("fetch", "step-core", "--to", folder)
         assert done.returncode == 0, done.stderr
     spot.gets = lambda start: [
-        request["path"] for request in stub.requests(start) if "catalogue" not in request["path"]
+        request["path"] for request in stub.requests(start) if is_artifact(request["path"])
     ]
     return spot
 

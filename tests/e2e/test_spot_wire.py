@@ -8,7 +8,6 @@ import random
 import pytest
 from mirrorgate_test.wire import Wire
 
-from test_spot_catalogue import issue
 from test_spot_fetch import publish, tree
 
 COUNT, SIZE = 200, 50_000
@@ -22,11 +21,6 @@ def version(changed=()):
         f"lib/{n:03}.bin": random.Random(f"{n} {n in changed}").randbytes(SIZE)
         for n in range(COUNT)
     }  # fmt: skip
-
-
-@pytest.fixture(name="release", scope="module")
-def release_certificate(tmp_path_factory):
-    return issue(tmp_path_factory.mktemp("release"), "release")
 
 
 @pytest.fixture(name="shop")

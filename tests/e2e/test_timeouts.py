@@ -20,15 +20,18 @@ HEAD = f"GET {SMALL} HTTP/1.1\r\nHost: {SERVER_NAME}\r\n".encode()
 JSON = ("Content-Type", "application/json")
 
 
+OTHERS = ("handshake", "request", "body", "idle", "send", "store_connect", "store_response")
+
+
 def quick(**timeouts):
-    """A configuration in which only TIMEOUTS are short."""
-    return {"timeouts": timeouts}
+    """A configuration in which only TIMEOUTS are short, and the others longer than any test."""
+    return {"timeouts": {**dict.fromkeys(OTHERS, "10m"), **timeouts}}
 
 
 def fired(seconds, limit):
-    """True when SECONDS is about LIMIT: never early, and, even on a busy machine, well before the
-    next longer timeout, 10 s, could have been the one."""
-    return limit - 0.1 <= seconds <= limit + 4 * common.PATIENCE
+    """True when SECONDS is not less than LIMIT. How much more is the machine's affair: no other
+    timeout of quick() could have been the one."""
+    return seconds >= limit - 0.1
 
 
 def raw_end(sock):
@@ -80,6 +83,7 @@ def test_request_ends_a_head_that_stops_halfway(lab):
         refusal(response, 408, "request-timeout")
         assert response.closes
         connection.assert_ended()
+    assert gate.log_line(response.request_id)["close"] == "request timeout"
 
 
 def test_request_is_not_prolonged_by_dripping_bytes(lab):
@@ -119,6 +123,35 @@ def test_body_ends_an_upload_that_stops_halfway(lab):
         connection.assert_ended()
 
 
+def test_body_is_not_prolonged_by_dripping_bytes(lab):
+    gate = lab.gateway(config=quick(body="1s"))
+    [store] = gate.stores
+
+    def upload(connection):
+        connection.send_request("PUT", "/snapshots/a", [JSON, ("Content-Length", "100")])
+        while not connection.readable(0.1):
+            connection.send(b" ")
+        return connection.response()
+
+    with gate.connect() as connection, store.untouched():
+        response, seconds = timed(lambda: upload(connection))
+        assert fired(seconds, 1)
+        refusal(response, 408, "request-timeout")
+        assert response.closes
+    line = gate.log_line(response.request_id)
+    assert (line["reason"], line["close"]) == ("request-timeout", "request body timeout")
+
+
+def test_body_counts_anew_for_each_request(lab):
+    gate = lab.gateway(config=quick(body="1s"))
+    body = b'{"format":"thin-snapshot/1","system":"prod-1","components":[]}'
+    with gate.connect() as connection:
+        start = time.monotonic()
+        while time.monotonic() < start + 1.5:
+            assert connection.request("PUT", "/snapshots/prod-1", [JSON], body).status == 201
+            time.sleep(0.3)
+
+
 def test_body_ends_a_refused_upload_whose_body_never_comes(lab):
     gate = lab.gateway(config=quick(body="1s"))
     [store] = gate.stores
@@ -130,8 +163,7 @@ def test_body_ends_a_refused_upload_whose_body_never_comes(lab):
         connection.rest()
 
     with gate.connect() as connection, store.untouched():
-        _, seconds = timed(lambda: exchange(connection))
-    assert seconds < 1 + 2 * common.PATIENCE
+        exchange(connection)
 
 
 def test_idle_ends_a_connection_after_its_last_answer(lab):
@@ -168,7 +200,7 @@ def test_send_cuts_a_client_that_reads_nothing(lab):
     with gate.connect(receive_buffer=4096) as connection:
         connection.send_request("GET", IMAGE)
         start = time.monotonic()
-        common.wait_until(lambda: gate.log_lines()[lines:], "the transfer is cut", 10)
+        common.wait_until(lambda: gate.log_lines()[lines:], "the transfer is cut")
         assert fired(time.monotonic() - start, 1)
         with pytest.raises(Truncated) as cut:
             connection.response()
@@ -234,13 +266,11 @@ def test_store_connect_lets_the_next_store_answer(lab, deaf):
     store = lab.stub()
     config = {"store": {"servers": [deaf, store.url]}, **quick(store_connect="1s")}
     gate = lab.gateway(store, config=config)
-    response, seconds = timed(lambda: gate.get(SMALL))
-    assert response.status == 200
-    assert seconds < 1 + 2 * common.PATIENCE
+    assert gate.get(SMALL).status == 200
 
 
 def test_store_response_ends_the_wait_for_an_answer(lab):
-    gate = lab.gateway(config=quick(store_response="1s"))
+    gate = lab.gateway(lab.stub(segments=True), config=quick(store_response="1s"))
     with gate.connect() as connection:
         response, seconds = timed(lambda: connection.get("/artifacts/step-core/@silent/small.txt"))
         assert fired(seconds, 1)
@@ -262,16 +292,18 @@ def test_store_response_ends_an_answer_whose_head_stops_halfway(lab):
 
 
 def test_store_response_cuts_a_body_that_stops_halfway(lab):
-    gate = lab.gateway(config=quick(store_response="1s"))
+    gate = lab.gateway(lab.stub(segments=True), config=quick(store_response="1s"))
 
     def download():
         with gate.connect() as connection, pytest.raises(Truncated) as cut:
             connection.get("/artifacts/step-core/@delay-body:60000/core.zip")
-        return cut.value.end
+        return cut.value
 
-    end, seconds = timed(download)
+    cut, seconds = timed(download)
     assert fired(seconds, 1)
-    assert end in ("eof", "reset")
+    assert cut.end in ("eof", "reset")
+    line = gate.log_line(cut.response.request_id)
+    assert (line["reason"], line["close"]) == ("store-timeout", "store stopped sending")
 
 
 def test_a_connect_that_closes_again_is_not_logged(lab):

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
+
 _Noreturn void
 fuzz_failed(const char *condition, const char *file, int line)
 {
@@ -43,6 +45,20 @@ fuzz_is_plain(const char *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (bytes[i] < ' ' || bytes[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+bool
+fuzz_is_printable(const char *text, size_t len)
+{
+	const unsigned char *at = (const unsigned char *)text, *end = at + len;
+
+	while (at < end) {
+		long c = utf8_next(&at, end);
+		if (c < ' ' || (c >= 0x7f && c <= 0x9f) || (c >= 0x200e && c <= 0x200f) ||
+		    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
 			return false;
 	}
 	return true;

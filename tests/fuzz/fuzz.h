@@ -30,6 +30,9 @@ bool fuzz_holds(const char *bytes, size_t len, const char *text);
 /* True for text of 0x20 to 0x7E only. */
 bool fuzz_is_plain(const char *bytes, size_t len);
 
+/* True for UTF-8 that a terminal shows as it is: no controls, and none that turn its direction. */
+bool fuzz_is_printable(const char *text, size_t len);
+
 /* An input that is cut into parts from its front. */
 struct fuzz_input {
 	const uint8_t *at, *end;

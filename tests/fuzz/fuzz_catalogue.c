@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../policy/catalogue.h"
+#include "catalogue/catalogue.h"
 #include "fuzz.h"
 
 int
@@ -30,7 +30,7 @@ static void
 require_harmless(const char *path)
 {
 	FUZZ_REQUIRE(path[0] != '\0' && path[0] != '/' && path[strlen(path) - 1] != '/');
-	FUZZ_REQUIRE(strstr(path, "//") == NULL && strpbrk(path, "\\%?#;* ") == NULL);
+	FUZZ_REQUIRE(strstr(path, "//") == NULL && strpbrk(path, "\\%?;*") == NULL);
 	for (const char *segment = path; segment != NULL;) {
 		const char *slash = strchr(segment, '/');
 		size_t len = slash != NULL ? (size_t)(slash - segment) : strlen(segment);
@@ -38,6 +38,19 @@ require_harmless(const char *path)
 		FUZZ_REQUIRE(!(len == 2 && segment[0] == '.' && segment[1] == '.'));
 		segment = slash != NULL ? slash + 1 : NULL;
 	}
+}
+
+/* What would be put beside a configuration file has a name that is good, and its own. */
+static void
+require_room_beside(const struct catalogue *catalogue, const struct catalogue_file *file)
+{
+	char *beside = buffer_text("%s" CATALOGUE_CONFIG_SUFFIX, file->path);
+
+	FUZZ_REQUIRE(!file->config || (catalogue->rich && file->kind == CATALOGUE_FILE));
+	FUZZ_REQUIRE(!file->config || catalogue_find(catalogue, beside) == NULL);
+	if (file->config)
+		require_harmless(beside);
+	free(beside);
 }
 
 int
@@ -54,11 +67,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (size_t i = 0; i < catalogue->file_count; i++) {
 			const char *path = catalogue->files[i].path;
 			require_harmless(path);
+			require_room_beside(catalogue, &catalogue->files[i]);
 			FUZZ_REQUIRE(i == 0 || strcmp(catalogue->files[i - 1].path, path) < 0);
 		}
 	} else {
 		FUZZ_REQUIRE(strnlen(defect, sizeof defect) < sizeof defect);
-		FUZZ_REQUIRE(fuzz_is_plain(defect, strlen(defect)));
+		FUZZ_REQUIRE(fuzz_is_printable(defect, strlen(defect)));
 	}
 	catalogue_free(catalogue);
 	free(copy);

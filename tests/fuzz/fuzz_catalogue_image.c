@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../policy/catalogue_image.h"
+#include "catalogue/catalogue_image.h"
 #include "fuzz.h"
 #include "policy_questions.h"
 
@@ -25,6 +25,23 @@ on_change(const char *folder, enum catalogue_image_state before, enum catalogue_
 }
 
 static void
+on_file(const char *path, const struct catalogue_image_file *file, void *arg)
+{
+	size_t *bytes = arg;
+
+	*bytes += strlen(path) + (file->size & 1);
+}
+
+static void
+on_version(const char *folder, const struct catalogue_image_version *version, void *arg)
+{
+	size_t *bytes = arg;
+
+	*bytes += strlen(folder);
+	FUZZ_REQUIRE(version->state < CATALOGUE_IMAGE_STATES);
+}
+
+static void
 ask(const struct catalogue_image *image)
 {
 	static const char *const paths[] = {
@@ -35,6 +52,9 @@ ask(const struct catalogue_image *image)
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
 		FUZZ_REQUIRE(catalogue_image_find(image, paths[i], strlen(paths[i]), &file) <=
 		             CATALOGUE_IMAGE_NOT_TRUSTED);
+	FUZZ_REQUIRE(catalogue_image_version(image, "/a/1/").state < CATALOGUE_IMAGE_STATES);
+	catalogue_image_each_file(image, on_file, &bytes);
+	catalogue_image_each_version(image, on_version, &bytes);
 	catalogue_image_each_change(NULL, image, on_change, &bytes);
 	catalogue_image_each_change(image, image, on_change, &bytes);
 }
@@ -63,6 +83,7 @@ add_header(struct cdb_make *make)
 	struct cdb cdb;
 
 	catalogue_image_writer_add_version(writer, "/a/2/", &refused);
+	catalogue_image_writer_add_required(writer, "/a/");
 	FUZZ_REQUIRE(catalogue_image_writer_end(writer, origin, 0));
 	FUZZ_REQUIRE(cdb_init(&cdb, fd) == 0 && cdb_find(&cdb, "H", 1) > 0);
 	FUZZ_REQUIRE(cdb_make_add(make, "H", 1, cdb_getdata(&cdb), cdb_datalen(&cdb)) == 0);

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../gateway/identity.h"
 #include "authority.h"
 #include "fuzz.h"
+#include "gateway/tls/identity.h"
 
 enum { NAME_MAX_BYTES = 16384, VALUE_MAX = 255, JOINED = 0x80 };
 

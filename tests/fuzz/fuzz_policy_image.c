@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../policy/policy_image.h"
-#include "../../policy/policy_verify.h"
 #include "fuzz.h"
+#include "policy/policy_image.h"
+#include "policy/policy_verify.h"
 #include "policy_questions.h"
 
 enum {
@@ -35,7 +35,7 @@ open_and_ask(const void *image, size_t len)
 		policy_questions_ask(policy);
 		(void)policy_verify(policy);
 	}
-	policy_unref(policy);
+	policy_free(policy);
 }
 
 /* Writes the beginning of a header record over IMAGE, as far as LEN goes, and seals it. */

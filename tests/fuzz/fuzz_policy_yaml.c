@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../policy/policy_compile.h"
-#include "../../policy/policy_dump.h"
 #include "fuzz.h"
+#include "policy/policy_compile.h"
+#include "policy/policy_dump.h"
 #include "policy_questions.h"
 
 /* Compiles a copy that ends with the last byte. */
@@ -78,7 +78,7 @@ check_image(int fd, const uint8_t *data, size_t size)
 	FUZZ_REQUIRE(policy != NULL);
 	policy_questions_ask(policy);
 	require_dump(policy, image, len);
-	policy_unref(policy);
+	policy_free(policy);
 	require_compiles_to(data, size, image, len);
 	require_compiles_to(image, len, image, len);
 	free(image);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../gateway/proxy_header.h"
 #include "fuzz.h"
+#include "gateway/client_side/proxy_header.h"
 
 struct reading {
 	enum proxy_header_result result;

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../gateway/operation.h"
-#include "../../policy/path.h"
+#include "base/path.h"
 #include "fuzz.h"
+#include "gateway/request/operation.h"
 #include "policy_questions.h"
 
 static const char policy_text[] =
@@ -85,16 +85,21 @@ require_framing(const struct head *head, const struct request *request)
 	FUZZ_REQUIRE(!request->expects_continue || request->content_length > 0);
 }
 
-/* The client's own spelling of method and path is what was understood. */
+/* The client's own spelling of method and path, decoded once, is what was understood. */
 static void
 require_request_line(const struct head *head, const struct request *request)
 {
 	struct http_span path = request->path, method = request->method_text;
 
 	FUZZ_REQUIRE(method.bytes == head->bytes);
-	FUZZ_REQUIRE(path.bytes == method.bytes + method.len + 1);
-	FUZZ_REQUIRE(path.len < head->len);
-	FUZZ_REQUIRE(memcmp(path.bytes + path.len, " HTTP/1.", 8) == 0);
+	const char *target = method.bytes + method.len + 1;
+	size_t target_len =
+	    (size_t)((const char *)memchr(target, ' ', head->len - method.len - 1) - target);
+	char decoded[PATH_ROOM];
+	size_t decoded_len = 0;
+	FUZZ_REQUIRE(memcmp(target + target_len, " HTTP/1.", 8) == 0);
+	FUZZ_REQUIRE(path_spelling_decode(target, target_len, decoded, &decoded_len) == NULL);
+	FUZZ_REQUIRE(path.len == decoded_len && memcmp(path.bytes, decoded, decoded_len) == 0);
 	FUZZ_REQUIRE(path_defect(path.bytes, path.len) == NULL);
 }
 
@@ -140,6 +145,7 @@ require_operation(
 		FUZZ_REQUIRE(caller->role == POLICY_ROLE_CUSTOMER);
 		break;
 	case OPERATION_HEALTHZ:
+	case OPERATION_READYZ:
 		FUZZ_REQUIRE(caller->role == POLICY_ROLE_PROBE);
 		break;
 	default:
@@ -171,7 +177,8 @@ decide(const struct request *request)
 static struct refusal
 judge(const struct request_gate *gate, const struct head *head, struct request *request)
 {
-	struct refusal refusal = request_gate_check(gate, head->bytes, head->len, request);
+	static char room[PATH_ROOM];
+	struct refusal refusal = request_gate_check(gate, head->bytes, head->len, room, request);
 
 	if (refusal.problem != PROBLEM_NONE) {
 		FUZZ_REQUIRE(refusal.detail != NULL);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../gateway/response_gate.h"
 #include "fuzz.h"
+#include "gateway/http/response_gate.h"
 
 enum { INTERIM_MAX = 8 };
 

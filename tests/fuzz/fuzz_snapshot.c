@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../gateway/snapshot.h"
 #include "fuzz.h"
+#include "gateway/request/snapshot.h"
 
 static const struct snapshot_limits limits = {SNAPSHOT_MAX_BYTES, SNAPSHOT_MAX_COMPONENTS};
 static const struct snapshot_limits tight = {120, 2};
@@ -16,7 +16,7 @@ static void
 require_alphabet(const struct snapshot *snapshot)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	                              "0123456789{}[]\":,/.+~_-";
+	                              "0123456789{}[]\":,/.+~_@-";
 
 	FUZZ_REQUIRE(snapshot->len > 0 && snapshot->text[snapshot->len] == '\0');
 	FUZZ_REQUIRE(snapshot->text[snapshot->len - 1] == '\n');

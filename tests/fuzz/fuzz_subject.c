@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../policy/subject.h"
 #include "fuzz.h"
+#include "policy/subject.h"
 
 enum { OID_MAX = 24 };
 

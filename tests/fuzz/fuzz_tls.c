@@ -2,10 +2,10 @@
  * The loaders of certificates, keys and revocation lists, given hostile files; and the rules that
  * come of them, held to what they must still refuse.
  *
- * The first byte says what the rest is: `a` the client CAs, `l` the CRLs, `s` the server's
- * certificate, `k` its key, all PEM. In upper case, DER to be wrapped as PEM: `A` a client CA,
- * `L` a CRL and `E` a client's certificate, these two issued anew by a CA of ours, since with a
- * broken signature nothing else of them is looked at.
+ * The first byte says what the rest is: `a` the client CAs, `l` the CRLs, both as PEM, DER or
+ * PKCS#7; `s` the server's certificate, `k` its key, in PEM. In upper case, DER to be wrapped as
+ * PEM: `A` a client CA, `L` a CRL and `E` a client's certificate, these two issued anew by a CA of
+ * ours, since with a broken signature nothing else of them is looked at.
  */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -13,16 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../gateway/tls_context.h"
 #include "authority.h"
 #include "fuzz.h"
+#include "gateway/tls/tls_context.h"
 
 static const char file_name[] = "hostile.pem";
 
-static struct tls_pem
+static struct pem
 pem_of(struct authority_text text)
 {
-	return (struct tls_pem){file_name, text.bytes, text.len};
+	return (struct pem){file_name, text.bytes, text.len};
 }
 
 /* A refusal names the file and says something. */
@@ -37,7 +37,7 @@ require_error(bool failed, const char error[TLS_ERROR_MAX])
 }
 
 static struct tls_verify *
-load_rules(struct tls_pem cas, struct tls_pem crl)
+load_rules(struct pem cas, struct pem crl)
 {
 	char error[TLS_ERROR_MAX] = "";
 	struct tls_verify *rules = tls_verify_new(&cas, &crl, error);
@@ -66,7 +66,7 @@ verify(struct tls_verify *rules, X509 *leaf)
 static void
 try_cas(struct authority_text text)
 {
-	struct tls_verify *rules = load_rules(pem_of(text), (struct tls_pem){file_name, NULL, 0});
+	struct tls_verify *rules = load_rules(pem_of(text), (struct pem){file_name, NULL, 0});
 
 	if (rules == NULL)
 		return;
@@ -82,7 +82,7 @@ try_crl(struct authority_text text)
 	struct tls_verify *rules = load_rules(pem_of(authority_files()->ca), pem_of(text));
 
 	if (rules != NULL)
-		FUZZ_REQUIRE(tls_verify_crl_expires(rules) >= time(NULL) - 1);
+		FUZZ_REQUIRE(tls_crl_expires(tls_verify_crl(rules)) >= time(NULL) - 1);
 	return rules;
 }
 

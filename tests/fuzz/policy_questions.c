@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../policy/path.h"
-#include "../../policy/policy_compile.h"
+#include "base/path.h"
 #include "fuzz.h"
+#include "policy/policy_compile.h"
 
 enum { PAGE = 4096, LIVE_MAX = 8 };
 

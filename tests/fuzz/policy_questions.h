@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "../../policy/policy.h"
+#include "policy/policy.h"
 
 /* A time within the licences of the seeds. */
 enum { POLICY_QUESTIONS_NOW = 1780272000 }; /* 2026-06-01 */

@@ -231,13 +231,13 @@ authority_free(struct authority *self)
 }
 
 static void
-add_crl_number(X509_CRL *crl)
+add_crl_number(X509_CRL *crl, int nid, long wanted)
 {
 	static long next = 1;
 	ASN1_INTEGER *number = ASN1_INTEGER_new();
 
-	assert_int_equal(ASN1_INTEGER_set(number, next++), 1);
-	assert_int_equal(X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0), 1);
+	assert_int_equal(ASN1_INTEGER_set(number, wanted != 0 ? wanted : next++), 1);
+	assert_int_equal(X509_CRL_add1_ext_i2d(crl, nid, number, 0, 0), 1);
 	ASN1_INTEGER_free(number);
 }
 
@@ -276,6 +276,24 @@ set_crl_times(X509_CRL *crl, const struct crl_spec *spec)
 	ASN1_TIME_free(next);
 }
 
+static void
+add_crl_extension(X509_CRL *crl, X509V3_CTX *ctx, int nid, const char *value)
+{
+	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, ctx, nid, value);
+
+	assert_non_null(extension);
+	assert_int_equal(X509_CRL_add_ext(crl, extension, -1), 1);
+	X509_EXTENSION_free(extension);
+}
+
+static const EVP_MD *
+crl_digest(const struct crl_spec *spec, const EVP_PKEY *signer)
+{
+	if (spec->digest != NULL || EVP_PKEY_get_base_id(signer) == EVP_PKEY_ED25519)
+		return spec->digest;
+	return EVP_sha256();
+}
+
 X509_CRL *
 certificates_crl(const struct crl_spec *spec)
 {
@@ -287,12 +305,15 @@ certificates_crl(const struct crl_spec *spec)
 	    X509_CRL_set_issuer_name(crl, X509_get_subject_name(spec->issuer->certificate)), 1);
 	set_crl_times(crl, spec);
 	X509V3_set_ctx(&ctx, spec->issuer->certificate, NULL, NULL, crl, 0);
-	X509_EXTENSION *akid =
-	    X509V3_EXT_conf_nid(NULL, &ctx, NID_authority_key_identifier, "keyid");
-	assert_int_equal(X509_CRL_add_ext(crl, akid, -1), 1);
-	X509_EXTENSION_free(akid);
+	if (!spec->lacks_key_id)
+		add_crl_extension(crl, &ctx, NID_authority_key_identifier, "keyid");
+	if (spec->distribution_point != NULL)
+		add_crl_extension(
+		    crl, &ctx, NID_issuing_distribution_point, spec->distribution_point);
+	if (spec->is_delta)
+		add_crl_number(crl, NID_delta_crl, 1);
 	if (!spec->lacks_number)
-		add_crl_number(crl);
+		add_crl_number(crl, NID_crl_number, spec->number);
 	if (spec->critical_extension != NULL) {
 		X509_EXTENSION *unknown = unknown_extension(spec->critical_extension, true);
 		assert_int_equal(X509_CRL_add_ext(crl, unknown, -1), 1);
@@ -300,8 +321,7 @@ certificates_crl(const struct crl_spec *spec)
 	}
 	add_revoked(crl, spec);
 	EVP_PKEY *signer = spec->signer != NULL ? spec->signer : spec->issuer->key;
-	assert_true(
-	    X509_CRL_sign(crl, signer, spec->digest != NULL ? spec->digest : EVP_sha256()) > 0);
+	assert_true(X509_CRL_sign(crl, signer, crl_digest(spec, signer)) > 0);
 	return crl;
 }
 

@@ -73,7 +73,10 @@ struct crl_spec {
 	EVP_PKEY *signer;     /* NULL: the issuer's */
 	const EVP_MD *digest; /* NULL: SHA-256 */
 	long from, until;     /* as for certificates */
-	bool lacks_next_update, lacks_number;
+	bool lacks_next_update, lacks_number, lacks_key_id;
+	long number;                    /* 0: one more than the one before */
+	const char *distribution_point; /* NULL: none; not critical, in OpenSSL's words */
+	bool is_delta;                  /* not critical, either */
 	const char *next_update;        /* NULL: by UNTIL; a GeneralizedTime, even a wrong one */
 	const char *critical_extension; /* NULL: none; an OID */
 	const char *critical_entry_extension;

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../gateway/http_scan.h"
-#include "../../gateway/request_gate.h"
+#include "gateway/http/http_scan.h"
+#include "gateway/http/request_gate.h"
 
 /* A literal and its length, for heads that hold a NUL. */
 #define BYTES(literal) (literal), sizeof(literal) - 1
@@ -61,10 +61,11 @@ scanned(const char *bytes, size_t len, struct http_scan *scan)
 }
 
 /* What the gate says to the bytes of a request: the scan's refusal, or the gate's. The gate must
- * say the same to a head after which the memory ends. */
+ * say the same to a head after which the memory ends. A decoded path lasts until the next call. */
 static inline struct refusal
 judged(const struct request_gate *gate, const char *bytes, size_t len, struct request *request)
 {
+	static char room[PATH_ROOM], other_room[PATH_ROOM];
 	struct http_scan scan;
 	enum http_scan_result result = scanned(bytes, len, &scan);
 
@@ -72,12 +73,12 @@ judged(const struct request_gate *gate, const char *bytes, size_t len, struct re
 	*request = (struct request){0};
 	if (result != HTTP_SCAN_COMPLETE)
 		return request_gate_scan_refusal(result, &scan);
-	struct refusal refusal = request_gate_check(gate, bytes, scan.head_len, request);
+	struct refusal refusal = request_gate_check(gate, bytes, scan.head_len, room, request);
 	char *exact = malloc(scan.head_len);
 	struct request again;
 	assert_non_null(exact);
 	memcpy(exact, bytes, scan.head_len);
-	struct refusal second = request_gate_check(gate, exact, scan.head_len, &again);
+	struct refusal second = request_gate_check(gate, exact, scan.head_len, other_room, &again);
 	free(exact);
 	assert_int_equal(refusal.problem, second.problem);
 	assert_ptr_equal(refusal.detail, second.detail);

@@ -8,15 +8,15 @@
 
 #include <unistd.h>
 
-#include "../../policy/policy.h"
-#include "../../policy/policy_compile.h"
-#include "../../policy/policy_value.h"
+#include "base/value.h"
+#include "policy/policy.h"
+#include "policy/policy_compile.h"
 
 static inline time_t
 at(const char *text)
 {
 	time_t seconds = 0;
-	assert_true(policy_value_time(text, &seconds));
+	assert_true(value_time(text, &seconds));
 	return seconds;
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../gateway/request_gate.h"
+#include "gateway/http/request_gate.h"
 #include "head_fixture.h"
 
 #define HOST "Host: example.com\r\n"

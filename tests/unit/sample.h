@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../../gateway/config.h"
+#include "gateway/config/config.h"
 
 enum {
 	SAMPLE_ADDED = 12, /* the first line after its end */

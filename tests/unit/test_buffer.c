@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../policy/buffer.h"
+#include "base/buffer.h"
 #include "random.h"
 
 static void
@@ -33,6 +33,28 @@ test_bytes_come_out_in_the_order_they_went_in(void **state)
 	assert_memory_equal(buffer_bytes(&buffer), "abcd\0e", 6);
 	buffer_consume(&buffer, 2);
 	assert_memory_equal(buffer_bytes(&buffer), "cd\0e", 4);
+	buffer_fini(&buffer);
+}
+
+static void
+test_numbers_are_decimal_and_as_wide_as_asked(void **state)
+{
+	(void)state;
+	struct buffer buffer = {0};
+	const unsigned long long numbers[] = {0, 7, 10, 999, 1000, ~0ULL};
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		for (unsigned width = 0; width <= 20; width++) {
+			char expected[32];
+			(void)snprintf(expected, sizeof expected, "%0*llu", (int)width, numbers[i]);
+			buffer_number(&buffer, numbers[i], width);
+			assert_holds(&buffer, expected);
+			buffer_consume(&buffer, buffer_size(&buffer));
+		}
+	buffer_puts(&buffer, "");
+	assert_null(buffer.data);
+	buffer_puts(&buffer, "text");
+	assert_holds(&buffer, "text");
 	buffer_fini(&buffer);
 }
 
@@ -168,6 +190,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_bytes_come_out_in_the_order_they_went_in),
+	    cmocka_unit_test(test_numbers_are_decimal_and_as_wide_as_asked),
 	    cmocka_unit_test(test_an_empty_buffer_owns_no_memory),
 	    cmocka_unit_test(test_reserved_room_counts_only_when_it_is_committed),
 	    cmocka_unit_test(test_room_at_the_front_is_used_again_before_it_grows),

@@ -1,5 +1,5 @@
 /*
- * Catalogues: what is read prints as the same bytes, and nothing else is read; versions in order.
+ * Catalogues: what is read prints as the same bytes, and nothing else is read.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../policy/catalogue.h"
+#include "catalogue/catalogue.h"
 
 #define SHA1 "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 #define SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -124,6 +124,47 @@ test_paths_that_could_lead_elsewhere_are_refused(void **state)
 	assert_refused(HEAD FILE_OF("catalogue.json.P7S/a/b") TAIL, "is not a catalogue");
 }
 
+#define RICH_HEAD                                                                     \
+	"{\"format\":\"catalogue/2\",\"product\":\"step-core\",\"version\":\"10.3\"," \
+	"\"expires\":\"2027-12-31\",\"files\":["
+#define RICH_FILE(path, more)                                                            \
+	"\n{\"path\":\"" path "\",\"size\":0,\"sha1\":\"" SHA1 "\",\"sha256\":\"" SHA256 \
+	"\",\"mtime\":1" more "}"
+#define CONFIG ",\"config\":true"
+
+static void
+test_the_mark_of_configuration_is_kept(void **state)
+{
+	char defect[CATALOGUE_DEFECT_MAX];
+	(void)state;
+
+	assert_prints_as(RICH_HEAD RICH_FILE("a", CONFIG) TAIL);
+	assert_prints_as(RICH_HEAD RICH_FILE("a", ",\"executable\":true" CONFIG) TAIL);
+	assert_refused(RICH_HEAD RICH_FILE("a", CONFIG ",\"executable\":true") TAIL, "one form");
+	assert_refused(RICH_HEAD RICH_FILE("a", ",\"config\":false") TAIL, "one form");
+	assert_refused(
+	    HEAD "\n{\"path\":\"a\",\"size\":0,\"sha1\":\"" SHA1 "\"" CONFIG "}" TAIL, "one form");
+	struct catalogue *a = read_text(RICH_HEAD RICH_FILE("a", CONFIG) TAIL, defect);
+	struct catalogue *b = read_text(RICH_HEAD RICH_FILE("a", "") TAIL, defect);
+	assert_true(a->files[0].config && !b->files[0].config);
+	assert_false(catalogue_is_same(&a->files[0], &b->files[0]));
+	catalogue_free(a);
+	catalogue_free(b);
+}
+
+static void
+test_nothing_is_where_the_next_version_of_configuration_goes(void **state)
+{
+	(void)state;
+
+	assert_prints_as(RICH_HEAD RICH_FILE("a", "") "," RICH_FILE("a.new", CONFIG) TAIL);
+	assert_refused(
+	    RICH_HEAD RICH_FILE("a", CONFIG) "," RICH_FILE("a.new", "") TAIL, "names a.new");
+	assert_refused(
+	    RICH_HEAD RICH_FILE("a", CONFIG) "," RICH_FILE("a.NEW/b", "") TAIL, "names a.");
+	assert_refused(RICH_HEAD RICH_FILE("A.new", "") "," RICH_FILE("a", CONFIG) TAIL, "names ");
+}
+
 static void
 test_names_that_clash_are_refused(void **state)
 {
@@ -135,31 +176,55 @@ test_names_that_clash_are_refused(void **state)
 }
 
 static void
-test_versions_are_compared_number_by_number(void **state)
+test_a_file_may_have_any_size(void **state)
 {
 	(void)state;
-	assert_true(catalogue_compare_versions("10.9", "10.10") < 0);
-	assert_true(catalogue_compare_versions("10.10", "10.9") > 0);
-	assert_true(catalogue_compare_versions("2", "10") < 0);
-	assert_true(catalogue_compare_versions("1.0.1", "1") > 0);
-	assert_int_equal(catalogue_compare_versions("1.0", "1"), 0);
-	assert_int_equal(catalogue_compare_versions("999999999", "999999999"), 0);
+	assert_prints_as(HEAD "\n{\"path\":\"a\",\"size\":4294967297,\"sha1\":\"" SHA1
+	                      "\",\"sha256\":\"" SHA256 "\"}" TAIL);
+	assert_prints_as(HEAD "\n{\"path\":\"a\",\"size\":9223372036854775807,\"sha1\":\"" SHA1
+	                      "\",\"sha256\":\"" SHA256 "\"}" TAIL);
+	assert_refused(HEAD "\n{\"path\":\"a\",\"size\":-1,\"sha1\":\"" SHA1
+	                    "\",\"sha256\":\"" SHA256 "\"}" TAIL,
+	    "catalogue");
 }
 
 static void
-test_versions_have_one_form(void **state)
+test_a_name_may_have_255_bytes(void **state)
+{
+	char name[256], text[1000];
+
+	(void)state;
+	memset(name, 'n', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	(void)snprintf(text, sizeof text,
+	    HEAD "\n{\"path\":\"%s/%s\",\"size\":0,\"sha1\":\"" SHA1 "\",\"sha256\":\"" SHA256
+	         "\"}" TAIL,
+	    name, name);
+	assert_prints_as(text);
+}
+
+static void
+test_as_many_files_as_there_may_be_are_read_and_no_more(void **state)
 {
 	(void)state;
-	assert_true(catalogue_is_version("0"));
-	assert_true(catalogue_is_version("1.2.3.4.5.6"));
-	assert_false(catalogue_is_version("1.2.3.4.5.6.7"));
-	assert_false(catalogue_is_version(""));
-	assert_false(catalogue_is_version("1."));
-	assert_false(catalogue_is_version(".1"));
-	assert_false(catalogue_is_version("01"));
-	assert_false(catalogue_is_version("1000000000"));
-	assert_false(catalogue_is_version("1.0-rc1"));
-	assert_false(catalogue_is_version(".."));
+	for (int more = 0; more < 2; more++) {
+		char defect[CATALOGUE_DEFECT_MAX] = "";
+		struct buffer text = {0};
+
+		buffer_append(&text, HEAD, strlen(HEAD));
+		for (int i = 0; i < CATALOGUE_MAX_FILES + more; i++)
+			buffer_printf(&text,
+			    "%s\n{\"path\":\"%06d\",\"size\":0,\"sha1\":\"" SHA1
+			    "\",\"sha256\":\"" SHA256 "\"}",
+			    i > 0 ? "," : "", i);
+		buffer_append(&text, TAIL, strlen(TAIL));
+		struct catalogue *catalogue = catalogue_read(&text, defect);
+		assert_int_equal(catalogue != NULL, more == 0);
+		if (catalogue != NULL)
+			assert_int_equal(catalogue->file_count, CATALOGUE_MAX_FILES);
+		catalogue_free(catalogue);
+		buffer_fini(&text);
+	}
 }
 
 static void
@@ -185,8 +250,11 @@ main(void)
 	    cmocka_unit_test(test_another_spelling_is_refused),
 	    cmocka_unit_test(test_paths_that_could_lead_elsewhere_are_refused),
 	    cmocka_unit_test(test_names_that_clash_are_refused),
-	    cmocka_unit_test(test_versions_are_compared_number_by_number),
-	    cmocka_unit_test(test_versions_have_one_form),
+	    cmocka_unit_test(test_the_mark_of_configuration_is_kept),
+	    cmocka_unit_test(test_nothing_is_where_the_next_version_of_configuration_goes),
+	    cmocka_unit_test(test_a_file_may_have_any_size),
+	    cmocka_unit_test(test_a_name_may_have_255_bytes),
+	    cmocka_unit_test(test_as_many_files_as_there_may_be_are_read_and_no_more),
 	    cmocka_unit_test(test_the_last_day_counts_to_its_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

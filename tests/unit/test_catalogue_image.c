@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "../../policy/catalogue_image.h"
-#include "../../policy/path.h"
+#include "base/path.h"
+#include "catalogue/catalogue_image.h"
 
 #define CORE "/artifacts/core/10.3/"
 #define PLUS "/artifacts/plus/7.1/"
@@ -126,7 +126,7 @@ test_what_was_not_written_is_not_found(void **state)
 {
 	(void)state;
 	static const char *const paths[] = {"/", "/artifacts/", CORE, CORE "a.zi", CORE "a.zipp",
-	    CORE "doc/", "/other" CORE "a.zip", OLD "a.zip", "", "V" CORE, "H"};
+	    CORE "doc/", "/other" CORE "a.zip", OLD "a.zip", "", ("V" CORE), "H"};
 	struct catalogue_image *image = open_and_close(write_sample());
 	struct catalogue_image_file file;
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/catalogues.h"
 #include "certificates.h"
+#include "gateway/generation/catalogues.h"
 #include "policy_fixture.h"
 
 enum { NAME_MAX_BYTES = 512, NOW = 1000 };
@@ -77,8 +77,12 @@ set_up(void **state)
 	write_file(signer, "no certificate");
 	write_file(below_root("store/core/1.0/catalogue.json"), "{}");
 	write_file(below_root("store/core/newest/catalogue.json"), "{}");
-	config = (struct config){
-	    .catalogues = {.folder = root, .signer = signer, .check = true, .interval = 1}};
+	config = (struct config){.catalogues = {.folder = root,
+	                             .signer = signer,
+	                             .check = true,
+	                             .interval = 1,
+	                             .max_bytes = 1 << 30,
+	                             .max_time = 600}};
 	policy = opened(policy_text);
 	return 0;
 }
@@ -89,7 +93,7 @@ tear_down(void **state)
 	char command[NAME_MAX_BYTES];
 
 	(void)state;
-	policy_unref(policy);
+	policy_free(policy);
 	(void)snprintf(command, sizeof command, "rm -r '%s'", folder);
 	return system(command); /* NOLINT(cert-env33-c): a name of our own */
 }
@@ -99,7 +103,7 @@ read_all_at(time_t now)
 {
 	const char *defect;
 	struct problems *problems = problems_new();
-	int fd = catalogues_read(&config, policy, now, problems);
+	int fd = catalogues_read(&config, policy, NULL, NULL, now, problems);
 
 	assert_int_equal(problems_count(problems), 0);
 	problems_free(problems);
@@ -345,7 +349,56 @@ test_another_policy_means_other_folders(void **state)
 
 	(void)state;
 	assert_true(catalogues_have_changed(&config, less, image, NOW));
-	policy_unref(less);
+	policy_free(less);
+	catalogue_image_free(image);
+}
+
+static void
+test_what_a_new_policy_adds_waits_until_it_is_read(void **state)
+{
+	struct catalogue_image_file file;
+	const char *defect;
+	struct problems *problems = problems_new();
+	struct policy *more = opened("serial: 2\n"
+	                             "products:\n"
+	                             "  - {id: core, paths: [/store/core/, /new/]}\n"
+	                             "customers:\n"
+	                             "  - {id: a, subjects: [CN=a], products: [{id: core}]}\n");
+	int before = catalogues_read(&config, policy, NULL, NULL, NOW, problems);
+	const struct catalogues_move move = {policy, more, before, false};
+	int after = catalogues_carry_over(&config, &move, problems);
+	struct catalogue_image *image = catalogue_image_open(after, &defect);
+
+	(void)state;
+	assert_non_null(image);
+	assert_int_equal(
+	    catalogue_image_find(image, "/new/1.0/x", 10, &file), CATALOGUE_IMAGE_NOT_TRUSTED);
+	assert_int_equal(catalogue_image_find(image, "/store/core/1.0/x", 17, &file),
+	    CATALOGUE_IMAGE_NOT_TRUSTED);
+	assert_int_equal(
+	    catalogue_image_find(image, "/store/core/1.1/x", 17, &file), CATALOGUE_IMAGE_NO_RECORD);
+	assert_true(catalogues_have_changed(&config, more, image, NOW));
+	assert_int_equal(problems_count(problems), 0);
+	problems_free(problems);
+	catalogue_image_free(image);
+	close(before);
+	close(after);
+	policy_free(more);
+}
+
+static void
+test_what_is_over_the_time_is_refused_and_read_a_minute_later(void **state)
+{
+	struct catalogue_image_file file;
+
+	(void)state;
+	config.catalogues.max_time = -1;
+	struct catalogue_image *image = read_all();
+	assert_int_equal(catalogue_image_header(image)->versions[CATALOGUE_IMAGE_PENDING], 1);
+	assert_int_equal(catalogue_image_find(image, "/store/core/1.0/x", 17, &file),
+	    CATALOGUE_IMAGE_NOT_TRUSTED);
+	assert_false(catalogues_have_changed(&config, policy, image, NOW + 59));
+	assert_true(catalogues_have_changed(&config, policy, image, NOW + 60));
 	catalogue_image_free(image);
 }
 
@@ -366,6 +419,8 @@ main(void)
 	    TEST(test_what_could_not_be_read_is_tried_again_although_no_file_changes),
 	    TEST(test_what_can_be_read_and_is_refused_is_not_tried_again),
 	    TEST(test_changes_beside_catalogues_are_nobodys_concern),
+	    TEST(test_what_a_new_policy_adds_waits_until_it_is_read),
+	    TEST(test_what_is_over_the_time_is_refused_and_read_a_minute_later),
 	    TEST(test_another_policy_means_other_folders),
 	};
 #undef TEST

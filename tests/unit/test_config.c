@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../gateway/config.h"
+#include "gateway/config/config.h"
 #include "sample.h"
 
 static void
@@ -125,7 +125,8 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	    "policy, policy_signer, state_dir, admin_socket, store, catalogues, snapshots, limits, "
 	    "timeouts, "
 	    "drain, log\n"
-	    "6: `server_names[0]` must be a host name without port, such as updates.example.com\n"
+	    "6: `server_names[0]` must be a host name or an IP address without port, such as "
+	    "updates.example.com\n"
 	    "7: missing key `tls.crl`\n"
 	    "7: `tls.ciphers` must be default or high\n"
 	    "8: `policy` must name a file, not be empty\n"
@@ -195,10 +196,27 @@ test_server_names_become_lower_case(void **state)
 }
 
 static void
+test_server_names_may_be_addresses(void **state)
+{
+	struct config *config =
+	    sample_load_added("server_names: [192.0.2.1, \"[2001:DB8:0:0::1]\", \"2001:db8::2\"]");
+
+	(void)state;
+	assert_int_equal(config->server_name_count, 3);
+	assert_string_equal(config->server_names[0], "192.0.2.1");
+	assert_string_equal(config->server_names[1], "[2001:db8::1]");
+	assert_string_equal(config->server_names[2], "[2001:db8::2]");
+	config_free(config);
+	sample_refuse_added(
+	    "server_names: [\"::1\", \"[0::1]\"]", "`server_names[1]` repeats a name of this list");
+}
+
+static void
 test_server_names_must_be_host_names(void **state)
 {
 	static const char *const wrong[] = {"", "a..b", ".a", "a.", "-a", "a-", "a_b", "a b",
-	    "*.example.com", "a:443", "[::1]", "a/b", "caf\xc3\xa9",
+	    "*.example.com", "a:443", "[::1", "[::1]:443", "[192.0.2.1]", "192.0.2.256", "1.2.3",
+	    "fe80::1%lo", "a/b", "caf\xc3\xa9",
 	    "a123456789b123456789c123456789d123456789e123456789f123456789g123"};
 	char line[200], message[200];
 
@@ -206,7 +224,7 @@ test_server_names_must_be_host_names(void **state)
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		snprintf(line, sizeof line, "server_names: [good, \"%s\"]", wrong[i]);
 		snprintf(message, sizeof message,
-		    "`server_names[1]` must be a host name without "
+		    "`server_names[1]` must be a host name or an IP address without "
 		    "port, such as updates.example.com");
 		sample_refuse_added(line, message);
 	}
@@ -252,7 +270,8 @@ test_catalogues_that_are_half_configured_are_refused(void **state)
 	    "`catalogues.interval` must be a duration with its unit from 100ms to 1d, not "
 	    "\"10ms\"");
 	sample_refuse_added("catalogues: {folder: s, signer: r, signed: x}",
-	    "unknown key `signed`; here may stand: folder, signer, check, interval");
+	    "unknown key `signed`; here may stand: folder, signer, check, required, interval, "
+	    "max_bytes, max_time");
 }
 
 int
@@ -270,6 +289,7 @@ main(void)
 	    cmocka_unit_test(test_a_file_that_cannot_be_read_is_a_problem),
 	    cmocka_unit_test(test_problems_from_before_do_not_spoil_a_good_file),
 	    cmocka_unit_test(test_server_names_become_lower_case),
+	    cmocka_unit_test(test_server_names_may_be_addresses),
 	    cmocka_unit_test(test_server_names_must_be_host_names),
 	    cmocka_unit_test(test_catalogues_are_checked_when_their_folder_and_signer_are_named),
 	    cmocka_unit_test(test_catalogues_that_are_half_configured_are_refused),

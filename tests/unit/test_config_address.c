@@ -1,5 +1,5 @@
 /*
- * The addresses of mirrorgate.yaml: listens, networks and stores.
+ * The addresses of mirrorgate.yaml: listens and stores.
  *
  * Host names are resolved by a getaddrinfo() of our own, so that no test asks a name server.
  */
@@ -16,35 +16,92 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "../../gateway/config.h"
+#include "gateway/config/config.h"
+#include "gateway/config/config_address.h"
 #include "sample.h"
+
+enum { ANSWERS_MAX = 20 };
 
 /* What our getaddrinfo() answers with; one piece of memory. */
 struct answer {
-	struct addrinfo info;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
+	struct addrinfo info[ANSWERS_MAX];
+	struct sockaddr_in in[ANSWERS_MAX];
+	struct sockaddr_in6 in6[ANSWERS_MAX];
+	size_t count;
 };
+
+static struct addrinfo *
+next_answer(struct answer *answer, int family)
+{
+	struct addrinfo *info = &answer->info[answer->count];
+
+	assert_in_range(answer->count, 0, ANSWERS_MAX - 1);
+	if (answer->count > 0)
+		info[-1].ai_next = info;
+	info->ai_family = family;
+	return info;
+}
 
 static void
 answer_ipv4(struct answer *answer, const char *address)
 {
-	answer->in.sin_family = AF_INET;
-	assert_int_equal(inet_pton(AF_INET, address, &answer->in.sin_addr), 1);
-	answer->info.ai_family = AF_INET;
-	answer->info.ai_addr = (struct sockaddr *)&answer->in;
+	struct addrinfo *info = next_answer(answer, AF_INET);
+	struct sockaddr_in *in = &answer->in[answer->count++];
+
+	in->sin_family = AF_INET;
+	assert_int_equal(inet_pton(AF_INET, address, &in->sin_addr), 1);
+	info->ai_addr = (struct sockaddr *)in;
 }
 
 static void
 answer_ipv6(struct answer *answer, const char *address)
 {
-	answer->in6.sin6_family = AF_INET6;
-	assert_int_equal(inet_pton(AF_INET6, address, &answer->in6.sin6_addr), 1);
-	answer->info.ai_family = AF_INET6;
-	answer->info.ai_addr = (struct sockaddr *)&answer->in6;
+	struct addrinfo *info = next_answer(answer, AF_INET6);
+	struct sockaddr_in6 *in6 = &answer->in6[answer->count++];
+
+	in6->sin6_family = AF_INET6;
+	assert_int_equal(inet_pton(AF_INET6, address, &in6->sin6_addr), 1);
+	info->ai_addr = (struct sockaddr *)in6;
 }
 
-/* In place of the C library's: knows two hosts, and one that only a silent name server knows. */
+static void
+answer_many(struct answer *answer)
+{
+	char address[INET_ADDRSTRLEN];
+
+	for (int i = 1; i <= ANSWERS_MAX; i++) {
+		snprintf(address, sizeof address, "192.0.2.%d", i);
+		answer_ipv4(answer, address);
+	}
+}
+
+static const char *both_addresses[] = {"192.0.2.8", "192.0.2.8", "2001:db8::8"};
+
+static void
+answer_both(struct answer *answer)
+{
+	for (size_t i = 0; i < 3; i++)
+		if (strchr(both_addresses[i], ':') != NULL)
+			answer_ipv6(answer, both_addresses[i]);
+		else
+			answer_ipv4(answer, both_addresses[i]);
+}
+
+static bool
+fill(struct answer *answer, const char *name)
+{
+	if (strcmp(name, "store.example") == 0)
+		answer_ipv4(answer, "192.0.2.7");
+	else if (strcmp(name, "six.example") == 0)
+		answer_ipv6(answer, "2001:db8::7");
+	else if (strcmp(name, "both.example") == 0)
+		answer_both(answer);
+	else if (strcmp(name, "many.example") == 0)
+		answer_many(answer);
+	return answer->count > 0;
+}
+
+/* In place of the C library's: knows some hosts, and one that only a silent name server knows. */
 int
 getaddrinfo(
     const char *name, const char *service, const struct addrinfo *req, struct addrinfo **pai)
@@ -55,15 +112,13 @@ getaddrinfo(
 	assert_non_null(req);
 	if (strcmp(name, "silent.example") == 0)
 		return EAI_AGAIN;
-	if (strcmp(name, "store.example") != 0 && strcmp(name, "six.example") != 0)
-		return EAI_NONAME;
 	answer = calloc(1, sizeof *answer);
 	assert_non_null(answer);
-	if (strcmp(name, "store.example") == 0)
-		answer_ipv4(answer, "192.0.2.7");
-	else
-		answer_ipv6(answer, "2001:db8::7");
-	*pai = &answer->info;
+	if (!fill(answer, name)) {
+		free(answer);
+		return EAI_NONAME;
+	}
+	*pai = answer->info;
 	return 0;
 }
 
@@ -204,17 +259,72 @@ test_stores_are_http_servers(void **state)
 
 	(void)state;
 	assert_int_equal(config->store_count, 4);
-	assert_ipv4(&config->stores[0].address, "10.1.2.3", 8080);
-	assert_int_equal(config->stores[0].address_len, sizeof(struct sockaddr_in));
+	assert_ipv4(&config->stores[0].endpoints.all[0].address, "10.1.2.3", 8080);
+	assert_int_equal(config->stores[0].endpoints.all[0].len, sizeof(struct sockaddr_in));
 	assert_string_equal(config->stores[0].name, "10.1.2.3:8080");
 	assert_string_equal(config->stores[0].host, "10.1.2.3:8080");
-	assert_ipv6(&config->stores[1].address, "2001:db8::1", 81);
-	assert_int_equal(config->stores[1].address_len, sizeof(struct sockaddr_in6));
+	assert_ipv6(&config->stores[1].endpoints.all[0].address, "2001:db8::1", 81);
+	assert_int_equal(config->stores[1].endpoints.all[0].len, sizeof(struct sockaddr_in6));
 	assert_string_equal(config->stores[1].host, "[2001:db8::1]:81");
-	assert_ipv4(&config->stores[2].address, "192.0.2.7", 82);
+	assert_ipv4(&config->stores[2].endpoints.all[0].address, "192.0.2.7", 82);
 	assert_string_equal(config->stores[2].name, "store.example:82");
 	assert_string_equal(config->stores[2].host, "store.example:82");
-	assert_ipv6(&config->stores[3].address, "2001:db8::7", 83);
+	assert_ipv6(&config->stores[3].endpoints.all[0].address, "2001:db8::7", 83);
+	config_free(config);
+}
+
+static void
+test_a_store_has_all_addresses_of_its_name_once_each(void **state)
+{
+	struct config *config = sample_load_line(
+	    11, "  servers: [\"http://both.example:82\", \"http://many.example:83\"]");
+	const struct config_endpoints *both = &config->stores[0].endpoints;
+
+	(void)state;
+	assert_true(config->stores[0].is_name);
+	assert_int_equal(both->count, 2);
+	assert_ipv4(&both->all[0].address, "192.0.2.8", 82);
+	assert_ipv6(&both->all[1].address, "2001:db8::8", 82);
+	assert_int_equal(config->stores[1].endpoints.count, CONFIG_ENDPOINTS_MAX);
+	config_free(config);
+}
+
+static void
+test_a_name_is_looked_up_again(void **state)
+{
+	struct config *config = sample_load_line(11, "  servers: [\"http://both.example:82\"]");
+	const struct config_store *store = &config->stores[0];
+	struct config_endpoints found;
+	char text[100];
+
+	(void)state;
+	both_addresses[0] = "2001:db8::8";
+	both_addresses[2] = "192.0.2.8";
+	assert_null(config_address_look_up(store, &found));
+	assert_true(config_address_same(&found, &store->endpoints));
+	config_address_print(&found, text, sizeof text);
+	assert_string_equal(text, "[2001:db8::8]:82, 192.0.2.8:82");
+	config_address_print(&found, text, 20);
+	assert_string_equal(text, "[2001:db8::8]:82...");
+
+	both_addresses[0] = "192.0.2.9";
+	assert_null(config_address_look_up(store, &found));
+	assert_ipv4(&found.all[0].address, "192.0.2.9", 82);
+	assert_false(config_address_same(&found, &store->endpoints));
+	config_free(config);
+	both_addresses[0] = "192.0.2.8";
+	both_addresses[2] = "2001:db8::8";
+}
+
+static void
+test_an_address_is_never_looked_up(void **state)
+{
+	struct config *config =
+	    sample_load_line(11, "  servers: [\"http://10.1.2.3:80\", \"unix:/run/store.sock\"]");
+
+	(void)state;
+	assert_false(config->stores[0].is_name);
+	assert_false(config->stores[1].is_name);
 	config_free(config);
 }
 
@@ -227,12 +337,12 @@ test_stores_are_unix_sockets(void **state)
 
 	(void)state;
 	assert_int_equal(config->store_count, 2);
-	memcpy(&un, &config->stores[0].address, sizeof un);
+	memcpy(&un, &config->stores[0].endpoints.all[0].address, sizeof un);
 	assert_int_equal(un.sun_family, AF_UNIX);
 	assert_string_equal(un.sun_path, "/run/store.sock");
 	assert_string_equal(config->stores[0].name, "unix:/run/store.sock");
 	assert_string_equal(config->stores[0].host, "localhost");
-	memcpy(&un, &config->stores[1].address, sizeof un);
+	memcpy(&un, &config->stores[1].endpoints.all[0].address, sizeof un);
 	sample_in_folder(un.sun_path, "s/o.sock");
 	config_free(config);
 }
@@ -312,7 +422,7 @@ test_unix_socket_paths_must_fit(void **state)
 	path[107] = '\0';
 	snprintf(url, sizeof url, "  servers: [\"unix:%s\"]", path);
 	config = sample_load_line(11, url);
-	assert_int_equal(config->stores[0].address_len, sizeof(struct sockaddr_un));
+	assert_int_equal(config->stores[0].endpoints.all[0].len, sizeof(struct sockaddr_un));
 	config_free(config);
 	assert_store_refused("unix:", "must name a file, not be empty");
 	assert_store_refused("unix:/a\\tb", "must not hold control characters");
@@ -326,141 +436,6 @@ test_a_store_is_named_once(void **state)
 	    "`store.servers[1]` repeats 127.0.0.1:80");
 }
 
-static bool
-contains(const struct config *config, const char *text)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-	const struct sockaddr *address = (const struct sockaddr *)&in;
-
-	if (inet_pton(AF_INET, text, &in.sin_addr) != 1) {
-		assert_int_equal(inet_pton(AF_INET6, text, &in6.sin6_addr), 1);
-		address = (const struct sockaddr *)&in6;
-	}
-	return config_network_contains(
-	    config->listens[0].proxy_from, config->listens[0].proxy_from_count, address);
-}
-
-static struct config *
-load_networks(const char *networks)
-{
-	char line[300];
-
-	snprintf(line, sizeof line, "    proxy_protocol_from: [%s]", networks);
-	return sample_load_line(3, line);
-}
-
-static void
-test_networks_contain_their_addresses_and_no_others(void **state)
-{
-	struct config *config = load_networks("10.0.0.0/8, 192.0.2.16/28, \"2001:db8:80::/41\"");
-
-	(void)state;
-	assert_int_equal(config->listens[0].proxy_from_count, 3);
-	assert_true(contains(config, "10.0.0.0"));
-	assert_true(contains(config, "10.255.255.255"));
-	assert_false(contains(config, "11.0.0.0"));
-	assert_false(contains(config, "9.255.255.255"));
-	assert_true(contains(config, "192.0.2.16"));
-	assert_true(contains(config, "192.0.2.31"));
-	assert_false(contains(config, "192.0.2.32"));
-	assert_false(contains(config, "192.0.2.15"));
-	assert_true(contains(config, "2001:db8:80::1"));
-	assert_true(contains(config, "2001:db8:ff:ffff::"));
-	assert_false(contains(config, "2001:db8:100::"));
-	assert_false(contains(config, "2001:db8:7f::"));
-	config_free(config);
-}
-
-static void
-test_an_ipv4_mapped_address_is_the_ipv4_address(void **state)
-{
-	struct config *config = load_networks("10.0.0.0/8");
-
-	(void)state;
-	assert_true(contains(config, "::ffff:10.1.2.3"));
-	assert_false(contains(config, "::ffff:11.1.2.3"));
-	assert_false(contains(config, "::10.1.2.3"));
-	config_free(config);
-	config = load_networks("\"::/0\"");
-	assert_true(contains(config, "2001:db8::1"));
-	assert_false(contains(config, "::ffff:10.1.2.3"));
-	assert_false(contains(config, "10.1.2.3"));
-	config_free(config);
-}
-
-static void
-test_the_widest_and_narrowest_networks(void **state)
-{
-	struct config *config = load_networks("0.0.0.0/0");
-
-	(void)state;
-	assert_true(contains(config, "255.255.255.255"));
-	assert_true(contains(config, "::ffff:1.2.3.4"));
-	assert_false(contains(config, "::1"));
-	config_free(config);
-	config = load_networks("10.0.0.1/32, 10.0.0.3, \"2001:db8::1/128\", \"2001:db8::3\"");
-	assert_true(contains(config, "10.0.0.1"));
-	assert_false(contains(config, "10.0.0.0"));
-	assert_true(contains(config, "10.0.0.3"));
-	assert_false(contains(config, "10.0.0.2"));
-	assert_true(contains(config, "2001:db8::1"));
-	assert_true(contains(config, "2001:db8::3"));
-	assert_false(contains(config, "2001:db8::2"));
-	config_free(config);
-}
-
-static void
-test_no_network_contains_a_unix_socket(void **state)
-{
-	struct config *config = load_networks("0.0.0.0/0, \"::/0\"");
-	const struct sockaddr_un un = {.sun_family = AF_UNIX};
-
-	(void)state;
-	assert_false(config_network_contains(config->listens[0].proxy_from,
-	    config->listens[0].proxy_from_count, (const struct sockaddr *)&un));
-	assert_false(config_network_contains(NULL, 0, (const struct sockaddr *)&un));
-	config_free(config);
-}
-
-static void
-assert_network_refused(const char *network, const char *defect)
-{
-	char line[200], message[300];
-
-	snprintf(line, sizeof line, "    proxy_protocol_from: [10.0.0.0/8, \"%s\"]", network);
-	snprintf(message, sizeof message, "`listen[0].proxy_protocol_from[1]` %s", defect);
-	sample_refuse_line(3, line, message);
-}
-
-static void
-test_what_is_no_network_is_refused(void **state)
-{
-	static const char syntax[] = "must be a network such as 10.0.0.0/8 or 2001:db8::/32";
-	static const char beyond[] =
-	    "has bits set beyond its prefix: is the address or the prefix wrong?";
-
-	(void)state;
-	assert_network_refused("", syntax);
-	assert_network_refused("/8", syntax);
-	assert_network_refused("10.0.0.0/", syntax);
-	assert_network_refused("10.0.0.0/33", syntax);
-	assert_network_refused("10.0.0.0/08", syntax);
-	assert_network_refused("10.0.0.0/-1", syntax);
-	assert_network_refused("10.0.0.0/8/8", syntax);
-	assert_network_refused("10.0.0.0/255.0.0.0", syntax);
-	assert_network_refused("10/8", syntax);
-	assert_network_refused("2001:db8::/129", syntax);
-	assert_network_refused("[2001:db8::]/32", syntax);
-	assert_network_refused("balancer.example", syntax);
-	assert_network_refused("10.0.0.1/8", beyond);
-	assert_network_refused("2001:db8::1/32", beyond);
-	assert_network_refused(
-	    "::ffff:10.0.0.0/104", "must be written as the IPv4 network that it holds");
-	sample_refuse_line(
-	    3, "    proxy_protocol_from: []", "`proxy_protocol_from` must be at least 1 long");
-}
-
 int
 main(void)
 {
@@ -472,16 +447,14 @@ main(void)
 	    cmocka_unit_test(test_two_listens_may_not_share_an_address),
 	    cmocka_unit_test(test_a_listen_needs_its_address),
 	    cmocka_unit_test(test_stores_are_http_servers),
+	    cmocka_unit_test(test_a_store_has_all_addresses_of_its_name_once_each),
+	    cmocka_unit_test(test_a_name_is_looked_up_again),
+	    cmocka_unit_test(test_an_address_is_never_looked_up),
 	    cmocka_unit_test(test_stores_are_unix_sockets),
 	    cmocka_unit_test(test_store_urls_have_no_more_than_host_and_port),
 	    cmocka_unit_test(test_store_hosts_are_addresses_or_names_that_resolve),
 	    cmocka_unit_test(test_unix_socket_paths_must_fit),
 	    cmocka_unit_test(test_a_store_is_named_once),
-	    cmocka_unit_test(test_networks_contain_their_addresses_and_no_others),
-	    cmocka_unit_test(test_an_ipv4_mapped_address_is_the_ipv4_address),
-	    cmocka_unit_test(test_the_widest_and_narrowest_networks),
-	    cmocka_unit_test(test_no_network_contains_a_unix_socket),
-	    cmocka_unit_test(test_what_is_no_network_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, sample_setup, sample_teardown);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../gateway/config.h"
+#include "gateway/config/config.h"
 #include "sample.h"
 
 static void
@@ -54,9 +54,17 @@ test_limits_and_timeouts_have_the_defaults_of_the_design(void **state)
 
 	(void)state;
 	assert_int_equal(config->limits.connections, 20000);
+	assert_int_equal(config->limits.reserved_connections, 1000);
 	assert_int_equal(config->limits.connections_per_address, 1000);
+	assert_int_equal(config->limits.requests_per_second, 5000);
+	assert_int_equal(config->limits.refusals_per_second, 100);
+	assert_int_equal(config->limits.transfers_per_customer, 256);
+	assert_int_equal(config->limits.failed_snapshots_per_hour, 100);
 	assert_int_equal(config->limits.handshakes_per_second, 0);
-	assert_int_equal(config->limits.handshakes_per_second_per_address, 0);
+	assert_int_equal(config->limits.handshakes_per_second_per_address, 2000);
+	assert_int_equal(config->limits.client_certificates, 16384);
+	assert_int_equal(config->limits.records_without_data, 64);
+	assert_int_equal(config->tls.session_cache, 16 << 20);
 	assert_double(config->timeouts.handshake, 10);
 	assert_double(config->timeouts.request, 10);
 	assert_double(config->timeouts.body, 30);
@@ -65,6 +73,8 @@ test_limits_and_timeouts_have_the_defaults_of_the_design(void **state)
 	assert_int_equal(config->timeouts.min_rate, 1024);
 	assert_double(config->timeouts.store_connect, 3);
 	assert_double(config->timeouts.store_response, 30);
+	assert_int_equal(config->store_eject_after, 3);
+	assert_double(config->store_eject_time, 10);
 	config_free(config);
 }
 
@@ -76,7 +86,9 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	    "user: gate\n"
 	    "snapshots: {max_bytes: 100K, max_components: 11}\n"
 	    "limits: {connections: 12, connections_per_address: 13, handshakes_per_second: 14,\n"
-	    "  handshakes_per_second_per_address: 15}\n"
+	    "  handshakes_per_second_per_address: 15, reserved_connections: 3,\n"
+	    "  requests_per_second: 31, refusals_per_second: 32, transfers_per_customer: 33,\n"
+	    "  failed_snapshots_per_hour: 34}\n"
 	    "timeouts: {handshake: 16s, request: 17s, body: 18s, idle: 19s, send: 20s,\n"
 	    "  min_rate: 21, store_connect: 22s, store_response: 23s}\n"
 	    "drain: {announce: 24s, timeout: 25s}\n"
@@ -91,6 +103,11 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	assert_int_equal(config->limits.connections_per_address, 13);
 	assert_int_equal(config->limits.handshakes_per_second, 14);
 	assert_int_equal(config->limits.handshakes_per_second_per_address, 15);
+	assert_int_equal(config->limits.reserved_connections, 3);
+	assert_int_equal(config->limits.requests_per_second, 31);
+	assert_int_equal(config->limits.refusals_per_second, 32);
+	assert_int_equal(config->limits.transfers_per_customer, 33);
+	assert_int_equal(config->limits.failed_snapshots_per_hour, 34);
 	assert_double(config->timeouts.handshake, 16);
 	assert_double(config->timeouts.request, 17);
 	assert_double(config->timeouts.body, 18);
@@ -294,6 +311,11 @@ test_limits_are_at_least_one_where_zero_is_not_no_limit(void **state)
 	(void)state;
 	sample_refuse_added("limits: {connections: 0}",
 	    "`limits.connections` must be a whole number from 1 to 1000000, not \"0\"");
+	sample_refuse_added("limits: {connections: 5, reserved_connections: 5}",
+	    "`limits.reserved_connections` must be less than `limits.connections`, not \"5\"");
+	sample_refuse_added("limits: {reserved_connections: some}",
+	    "`limits.reserved_connections` must be auto or a whole number from 0 to 1000000, "
+	    "not \"some\"");
 	sample_refuse_added("limits: {connections_per_address: 0}",
 	    "`limits.connections_per_address` must be a whole number from 1 to 1000000, not \"0\"");
 	sample_refuse_added("limits: {handshakes_per_second: 1000001}",
@@ -330,7 +352,7 @@ test_ciphers_and_log_levels_are_words(void **state)
 }
 
 static void
-test_the_access_log_is_standard_output_or_a_file(void **state)
+test_the_access_log_is_standard_output_or_a_file_or_not_wanted(void **state)
 {
 	struct config *config = sample_load_added("log: {access: \"-\"}");
 
@@ -340,6 +362,29 @@ test_the_access_log_is_standard_output_or_a_file(void **state)
 	config = sample_load_added("log: {access: /var/log/gate}");
 	assert_string_equal(config->access_log, "/var/log/gate");
 	config_free(config);
+	config = sample_load_added("log: {access: none}");
+	assert_null(config->access_log);
+	config_free(config);
+	config = sample_load_added("log: {level: info}");
+	assert_string_equal(config->access_log, "-");
+	config_free(config);
+}
+
+static void
+test_a_store_server_is_passed_over_for_a_while_or_never(void **state)
+{
+	struct config *config =
+	    sample_load_line(10, "store:\n  eject_after: 0\n  eject_time: 250ms");
+
+	(void)state;
+	assert_int_equal(config->store_eject_after, 0);
+	assert_double(config->store_eject_time, 0.25);
+	config_free(config);
+	sample_refuse(sample_text(10, "store:\n  eject_after: 1001", ""), false,
+	    "11: `store.eject_after` must be a whole number from 0 to 1000, not \"1001\"\n");
+	sample_refuse(sample_text(10, "store:\n  eject_time: 0s", ""), false,
+	    "11: `store.eject_time` must be a duration with its unit from 100ms to 1h, not "
+	    "\"0s\"\n");
 }
 
 static void
@@ -351,7 +396,7 @@ test_the_probe_is_a_canonical_path(void **state)
 	assert_string_equal(config->probe, "/artifacts/.well-known/up");
 	config_free(config);
 	for (size_t i = 0; i < 4; i++) {
-		static const char *const wrong[] = {"up", "/a/../b", "/a?b", "/a b"};
+		static const char *const wrong[] = {"up", "/a/../b", "/a?b", "/a%20b"};
 		struct problems *problems = problems_new();
 		char line[100], text[200];
 
@@ -385,7 +430,8 @@ main(void)
 	    cmocka_unit_test(test_the_design_is_the_ceiling_of_the_snapshot_limits),
 	    cmocka_unit_test(test_limits_are_at_least_one_where_zero_is_not_no_limit),
 	    cmocka_unit_test(test_ciphers_and_log_levels_are_words),
-	    cmocka_unit_test(test_the_access_log_is_standard_output_or_a_file),
+	    cmocka_unit_test(test_the_access_log_is_standard_output_or_a_file_or_not_wanted),
+	    cmocka_unit_test(test_a_store_server_is_passed_over_for_a_while_or_never),
 	    cmocka_unit_test(test_the_probe_is_a_canonical_path),
 	};
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/content_digest.h"
+#include "gateway/request/content_digest.h"
 
 /* The example of RFC 9530, B.1: {"hello": "world"} and a line feed. */
 static const char hello[] = "{\"hello\": \"world\"}\n";

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/http_date.h"
+#include "gateway/http/http_date.h"
 #include "random.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/http_message.h"
+#include "gateway/http/http_message.h"
 #include "head_fixture.h"
 #include "random.h"
 

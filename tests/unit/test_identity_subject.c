@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/identity.h"
 #include "certificates.h"
+#include "gateway/tls/identity.h"
 #include "random.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/integrity.h"
-#include "../../gateway/tls_digest.h"
+#include "crypto/digest.h"
+#include "gateway/request/integrity.h"
 
 #define PATH "/core/1/a"
 #define REFUSED "/core/2/"
@@ -45,7 +45,7 @@ set_up(void **state)
 
 	(void)state;
 	struct catalogue_image_writer *writer = catalogue_image_writer_new(fd);
-	tls_digest_sha256(CONTENT, SIZE, file.sha256);
+	digest_sha256(CONTENT, SIZE, file.sha256);
 	catalogue_image_writer_add_file(writer, PATH, &file);
 	catalogue_image_writer_add_version(writer, REFUSED, &refused);
 	if (!catalogue_image_writer_end(writer, origin, 0))
@@ -277,7 +277,7 @@ test_the_right_body_passes_in_any_pieces(void **state)
 		for (size_t at = 0; at < SIZE; at += piece) {
 			size_t n = SIZE - at < piece ? SIZE - at : piece;
 			assert_true(
-			    integrity_add_piece(&integrity, CONTENT + at, n, at + n == SIZE));
+			    integrity_add_piece(&integrity, &CONTENT[at], n, at + n == SIZE));
 		}
 	}
 }

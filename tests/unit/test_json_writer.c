@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-#include "../../policy/json_writer.h"
+#include "base/json_writer.h"
 #include "random.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

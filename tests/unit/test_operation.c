@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/operation.h"
+#include "gateway/request/operation.h"
 #include "policy_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -46,7 +46,7 @@ static int
 close_policy(void **state)
 {
 	(void)state;
-	policy_unref(policy);
+	policy_free(policy);
 	return 0;
 }
 
@@ -97,7 +97,9 @@ struct route_case {
 
 static const struct route_case route_cases[] = {
     {"/licence", OPERATION_LICENCE, {READ}, {NO}, {NO}},
+    {"/crl", OPERATION_CRL, {READ}, {READ}, {READ}},
     {"/healthz", OPERATION_HEALTHZ, {NO}, {READ}, {NO}},
+    {"/readyz", OPERATION_READYZ, {NO}, {READ}, {NO}},
     {"/status", OPERATION_STATUS, {NO}, {NO}, {READ}},
     {"/status.json", OPERATION_STATUS_JSON, {NO}, {NO}, {READ}},
     {"/metrics", OPERATION_METRICS, {NO}, {NO}, {READ}},
@@ -109,7 +111,9 @@ static const struct route_case route_cases[] = {
     {"/", OPERATION_DOWNLOAD, {NO_READ}, {NO}, {NO}},
     /* Next to a route is no route. */
     {"/licence/", OPERATION_DOWNLOAD, {NO_ROUTE}, {NO}, {NO}},
+    {"/crl/", OPERATION_DOWNLOAD, {NO_ROUTE}, {NO}, {NO}},
     {"/healthz/x", OPERATION_DOWNLOAD, {NO_ROUTE}, {NO}, {NO}},
+    {"/readyz/x", OPERATION_DOWNLOAD, {NO_ROUTE}, {NO}, {NO}},
     {"/status/", OPERATION_DOWNLOAD, {NO_ROUTE}, {NO}, {NO}},
     {"/metrics/x", OPERATION_DOWNLOAD, {NO_ROUTE}, {NO}, {NO}},
     {"/snapshots", OPERATION_DOWNLOAD, {NO_ROUTE}, {NO}, {NO}},
@@ -231,7 +235,9 @@ test_every_operation_but_none_has_a_word(void **state)
 	assert_string_equal(operation_name(OPERATION_DOWNLOAD), "download");
 	assert_string_equal(operation_name(OPERATION_SNAPSHOT), "snapshot");
 	assert_string_equal(operation_name(OPERATION_LICENCE), "licence");
+	assert_string_equal(operation_name(OPERATION_CRL), "crl");
 	assert_string_equal(operation_name(OPERATION_HEALTHZ), "healthz");
+	assert_string_equal(operation_name(OPERATION_READYZ), "readyz");
 	assert_string_equal(operation_name(OPERATION_STATUS), "status");
 	assert_string_equal(operation_name(OPERATION_STATUS_JSON), "status.json");
 	assert_string_equal(operation_name(OPERATION_METRICS), "metrics");

@@ -88,7 +88,7 @@ test_all_mistakes_are_reported_in_one_run(void **state)
 	    "p:4: path \"/core//x\" is not canonical: it has an empty segment\n"
 	    "p:4: path \"/snapshots/x\" belongs to the gateway itself\n"
 	    "p:4: path \"/\" would cover the gateway's own routes\n"
-	    "p:5: unknown key `colour`; here may stand: id, paths, except\n"
+	    "p:5: unknown key `colour`; here may stand: id, paths, except, catalogue\n"
 	    "p:6: \"/core/x\" is outside the paths of its own product\n"
 	    "p:7: id \"tools\" stands on line 6 already\n"
 	    "p:7: the product has no `paths`\n"
@@ -169,7 +169,8 @@ test_paths_below_the_gateways_routes_are_refused(void **state)
 {
 	(void)state;
 	static const char *const reserved[] = {"/snapshots", "/snapshots/", "/snapshots/a/",
-	    "/licence", "/healthz", "/status", "/status.json", "/metrics", "/metrics/x"};
+	    "/licence", "/crl", "/healthz", "/readyz", "/status", "/status.json", "/metrics",
+	    "/metrics/x"};
 	for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
 		char text[200], expected[200];
 		snprintf(text, sizeof text, PRODUCT("    paths:\n      - %s\n"), reserved[i]);
@@ -218,22 +219,22 @@ test_days_are_counted_and_printed_like_the_calendar(void **state)
 {
 	(void)state;
 	uint32_t day = 0;
-	assert_true(policy_value_day("1970-01-01", &day));
+	assert_true(value_day("1970-01-01", &day));
 	assert_int_equal(day, 0);
-	assert_true(policy_value_day("9999-12-31", &day));
+	assert_true(value_day("9999-12-31", &day));
 	uint32_t last = day;
 	for (uint32_t i = 0; i <= last; i += 13) {
-		char ours[POLICY_VALUE_DATE_SIZE], calendar[16];
+		char ours[VALUE_DATE_SIZE], calendar[16];
 		time_t seconds = (time_t)i * 86400;
 		struct tm utc;
 		strftime(calendar, sizeof calendar, "%Y-%m-%d", gmtime_r(&seconds, &utc));
-		policy_value_print_day(i, ours);
+		value_print_day(i, ours);
 		assert_string_equal(ours, calendar);
-		assert_true(policy_value_day(ours, &day));
+		assert_true(value_day(ours, &day));
 		assert_int_equal(day, i);
 	}
-	char impossible[POLICY_VALUE_DATE_SIZE];
-	policy_value_print_day(UINT32_MAX, impossible);
+	char impossible[VALUE_DATE_SIZE];
+	value_print_day(UINT32_MAX, impossible);
 }
 
 static void
@@ -248,7 +249,7 @@ test_times_are_read_to_the_second(void **state)
 	    "2026-01-01T00:00:00+01:00", "2026-01-01T0:00:00Z", "2026-01-01Z", "now", ""};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		time_t seconds;
-		if (policy_value_time(bad[i], &seconds))
+		if (value_time(bad[i], &seconds))
 			fail_msg("\"%s\" is accepted", bad[i]);
 	}
 }
@@ -258,15 +259,15 @@ test_sizes_take_powers_of_1024_and_never_overflow(void **state)
 {
 	(void)state;
 	uint64_t bytes = 0;
-	assert_true(policy_value_size("0", &bytes));
-	assert_true(policy_value_size("1023", &bytes) && bytes == 1023);
-	assert_true(policy_value_size("3K", &bytes) && bytes == 3072);
-	assert_true(policy_value_size("50M", &bytes) && bytes == 50 << 20);
-	assert_true(policy_value_size("8589934591G", &bytes) && bytes == 8589934591 << 30);
+	assert_true(value_size("0", &bytes));
+	assert_true(value_size("1023", &bytes) && bytes == 1023);
+	assert_true(value_size("3K", &bytes) && bytes == 3072);
+	assert_true(value_size("50M", &bytes) && bytes == 50 << 20);
+	assert_true(value_size("8589934591G", &bytes) && bytes == 8589934591 << 30);
 	static const char *const bad[] = {"", "K", "1k", "1KB", "1 K", "-1", "+1", "01", "1.5M",
 	    "1T", "8589934592G", "9223372036854775808", "99999999999999999999", "0x10"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		if (policy_value_size(bad[i], &bytes))
+		if (value_size(bad[i], &bytes))
 			fail_msg("\"%s\" is accepted", bad[i]);
 	}
 }
@@ -282,6 +283,34 @@ test_limits_are_numbers_above_zero(void **state)
 	    "p:7: `rate` must be at least 1; without the key there is no limit\n"
 	    "p:8: `connections` must be a whole number, not \"4294967296\"\n"
 	    "p:9: `snapshots_per_day` must be a whole number, not \"1K\"\n");
+}
+
+static void
+test_a_product_may_require_catalogues_of_folders_only(void **state)
+{
+	(void)state;
+	assert_problems("serial: 1\n"
+	                "products:\n"
+	                "  - id: a\n"
+	                "    paths: [/a/]\n"
+	                "    catalogue: optional\n"
+	                "  - id: b\n"
+	                "    paths: [/b.zip]\n"
+	                "    catalogue: required\n",
+	    "p:5: `catalogue` must be required, or be left out, not \"optional\"\n"
+	    "p:7: \"/b.zip\" is one file, which no catalogue names: put it into a product without "
+	    "`catalogue: required`\n");
+}
+
+static void
+test_snapshots_without_limit_must_be_asked_for(void **state)
+{
+	(void)state;
+	assert_good(CUSTOMER("    snapshots_per_day: 0\n"));
+	assert_good(CUSTOMER("    requests_per_second: 200\n"));
+	assert_problems(CUSTOMER("    snapshots_per_day: -1\n    requests_per_second: 0\n"),
+	    "p:7: `snapshots_per_day` must be a whole number, not \"-1\"\n"
+	    "p:8: `requests_per_second` must be at least 1; without the key there is no limit\n");
 }
 
 static void
@@ -373,6 +402,8 @@ main(void)
 	    cmocka_unit_test(test_times_are_read_to_the_second),
 	    cmocka_unit_test(test_sizes_take_powers_of_1024_and_never_overflow),
 	    cmocka_unit_test(test_limits_are_numbers_above_zero),
+	    cmocka_unit_test(test_a_product_may_require_catalogues_of_folders_only),
+	    cmocka_unit_test(test_snapshots_without_limit_must_be_asked_for),
 	    cmocka_unit_test(test_asserts_are_decided_and_failures_reported),
 	    cmocka_unit_test(test_an_assert_must_be_well_formed),
 	    cmocka_unit_test(test_many_mistakes_are_all_reported_without_delay),

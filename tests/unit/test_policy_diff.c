@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "../../policy/path.h"
-#include "../../policy/policy_diff_print.h"
+#include "base/path.h"
+#include "policy/policy_diff_print.h"
 #include "policy_fixture.h"
 #include "random.h"
 
@@ -39,7 +39,7 @@ static void
 free_side(struct side side)
 {
 	policy_listing_free(side.listing);
-	policy_unref(side.policy);
+	policy_free(side.policy);
 }
 
 /* The differences as text without the last two lines, serial and summary. */
@@ -140,6 +140,26 @@ test_subjects_come_go_and_change_hands(void **state)
 	    "subject    ~ CN=5: observer -> probe\n"
 	    "subject    - CN=3: customer a\n"
 	    "subject    - CN=4: probe\n");
+	assert_differences("serial: 1\n"
+	                   "customers: [{id: a, subjects: [CN=1], issuer: CN=X}]\n"
+	                   "probes: [CN=4]\n",
+	    "serial: 2\nissuer: CN=Y\n"
+	    "customers: [{id: a, subjects: [CN=1]}]\n"
+	    "probes: [CN=4]\n",
+	    "subject    ~ CN=1: customer a, issued by CN=X -> customer a, issued by CN=Y\n"
+	    "subject    ~ CN=4: probe -> probe, issued by CN=Y\n");
+}
+
+static void
+test_a_product_that_begins_or_ceases_to_require_catalogues_is_shown(void **state)
+{
+	static const char with[] =
+	    "serial: 1\nproducts: [{id: core, paths: [/core/], catalogue: required}]\n";
+	static const char without[] = "serial: 2\nproducts: [{id: core, paths: [/core/]}]\n";
+
+	(void)state;
+	assert_differences(with, without, "catalogue  - core\n");
+	assert_differences(without, with, "catalogue  + core\n");
 }
 
 static void
@@ -149,10 +169,15 @@ test_limits_are_compared_one_by_one(void **state)
 	assert_differences("serial: 1\n"
 	                   "customers: [{id: a, subjects: [CN=1], rate: 50M, connections: 4}]\n",
 	    "serial: 2\n"
-	    "customers: [{id: a, subjects: [CN=1], rate: 1G, snapshots_per_day: 7}]\n",
+	    "customers: [{id: a, subjects: [CN=1], rate: 1G, snapshots_per_day: 7,\n"
+	    "  requests_per_second: 200}]\n",
 	    "limit      ~ a rate: 50M -> 1G\n"
 	    "limit      ~ a connections: 4 -> none\n"
-	    "limit      ~ a snapshots_per_day: none -> 7\n");
+	    "limit      ~ a requests_per_second: none -> 200\n"
+	    "limit      ~ a snapshots_per_day: 100 -> 7\n");
+	assert_differences("serial: 1\ncustomers: [{id: a, subjects: [CN=1]}]\n",
+	    "serial: 2\ncustomers: [{id: a, subjects: [CN=1], snapshots_per_day: 0}]\n",
+	    "limit      ~ a snapshots_per_day: 100 -> none\n");
 }
 
 static void
@@ -312,8 +337,8 @@ test_a_summary_counts_and_says_when_there_is_nothing_to_count(void **state)
 	    "limits ~0, licences +1 -0 ~1");
 	policy_diff_summary(new, new, text);
 	assert_string_equal(text, "no difference");
-	policy_unref(old);
-	policy_unref(new);
+	policy_free(old);
+	policy_free(new);
 }
 
 /* ---- against the gateway's own decisions ---- */
@@ -351,10 +376,10 @@ random_policy(uint64_t *seed)
 	buffer_printf(&out, "customers:\n  - id: c\n    subjects: [CN=c]\n    products:%s\n",
 	    licences == 0 ? " []" : "");
 	for (; licences > 0; licences--) {
-		char from[POLICY_VALUE_DATE_SIZE], until[POLICY_VALUE_DATE_SIZE];
+		char from[VALUE_DATE_SIZE], until[VALUE_DATE_SIZE];
 		size_t first = random_below(seed, DAYS), last = first + random_below(seed, DAYS);
-		policy_value_print_day(FIRST_DAY + (uint32_t)first, from);
-		policy_value_print_day(FIRST_DAY + (uint32_t)last, until);
+		value_print_day(FIRST_DAY + (uint32_t)first, from);
+		value_print_day(FIRST_DAY + (uint32_t)last, until);
 		buffer_printf(&out, "      - {id: p%zu%s%s%s%s}\n",
 		    random_below(seed, products + 1), first > 1 ? ", from: " : "",
 		    first > 1 ? from : "", last < DAYS ? ", until: " : "",
@@ -457,6 +482,7 @@ main(void)
 	    cmocka_unit_test(test_the_order_of_entries_is_no_difference),
 	    cmocka_unit_test(test_customers_products_and_paths_come_and_go),
 	    cmocka_unit_test(test_subjects_come_go_and_change_hands),
+	    cmocka_unit_test(test_a_product_that_begins_or_ceases_to_require_catalogues_is_shown),
 	    cmocka_unit_test(test_limits_are_compared_one_by_one),
 	    cmocka_unit_test(test_licences_are_gained_lost_and_moved_in_time),
 	    cmocka_unit_test(test_licences_that_hold_on_the_same_days_are_the_same),

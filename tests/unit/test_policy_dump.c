@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "../../policy/buffer.h"
-#include "../../policy/policy_dump.h"
+#include "base/buffer.h"
+#include "policy/policy_dump.h"
 #include "policy_fixture.h"
 #include "random.h"
 
@@ -35,7 +35,7 @@ dumped(int fd)
 	policy_dump(listing, out);
 	assert_int_equal(fclose(out), 0);
 	policy_listing_free(listing);
-	policy_unref(policy);
+	policy_free(policy);
 	return text;
 }
 
@@ -78,6 +78,9 @@ test_a_dump_is_a_policy_a_person_can_read(void **state)
 	                           "  - id: core\n"
 	                           "    paths: [\"/core/\", \"/keys.asc\"]\n"
 	                           "    except: [\"/core/internal/\"]\n"
+	                           "  - id: signed\n"
+	                           "    paths: [\"/signed/\"]\n"
+	                           "    catalogue: required\n"
 	                           "customers:\n"
 	                           "  - id: acme\n"
 	                           "    subjects: [\"CN=acme,O=Café\", \"CN=a\\\\\\\"b\"]\n"
@@ -86,6 +89,7 @@ test_a_dump_is_a_policy_a_person_can_read(void **state)
 	                           "      - {id: core}\n"
 	                           "    rate: 50M\n"
 	                           "    connections: 64\n"
+	                           "    requests_per_second: 200\n"
 	                           "    snapshots_per_day: 48\n"
 	                           "  - id: empty\n"
 	                           "probes: [\"CN=lb\"]\n"
@@ -102,6 +106,28 @@ test_the_smallest_policy_comes_back(void **state)
 {
 	(void)state;
 	assert_comes_back("serial: 0\n");
+}
+
+static void
+test_issuers_come_back(void **state)
+{
+	(void)state;
+	assert_comes_back("serial: 1\n"
+	                  "issuer: CN=Our CA\n"
+	                  "customers:\n"
+	                  "  - {id: a, subjects: [CN=a, CN=a2], issuer: \"CN=A\\\\\\\"s CA\"}\n"
+	                  "  - {id: b, subjects: [CN=b]}\n"
+	                  "  - {id: none, issuer: CN=No matter}\n"
+	                  "probes: [CN=lb]\n"
+	                  "observers: [CN=ops]\n");
+	assert_comes_back("serial: 1\n"
+	                  "issuer: CN=Our CA\n"
+	                  "customers: [{id: a, subjects: [CN=a]}]\n");
+	assert_comes_back("serial: 1\n"
+	                  "customers:\n"
+	                  "  - {id: a, subjects: [CN=a], issuer: CN=A CA}\n"
+	                  "  - {id: b, subjects: [CN=b]}\n"
+	                  "probes: [CN=lb]\n");
 }
 
 static void
@@ -148,11 +174,11 @@ pick(uint64_t *seed, const char *const *list, size_t count)
 static void
 add_dates(struct buffer *out, uint64_t *seed)
 {
-	char from[POLICY_VALUE_DATE_SIZE], until[POLICY_VALUE_DATE_SIZE];
-	uint32_t first = (uint32_t)random_below(seed, POLICY_VALUE_LAST_DAY);
-	uint32_t days = (uint32_t)random_below(seed, POLICY_VALUE_LAST_DAY - first + 1);
-	policy_value_print_day(first, from);
-	policy_value_print_day(first + days, until);
+	char from[VALUE_DATE_SIZE], until[VALUE_DATE_SIZE];
+	uint32_t first = (uint32_t)random_below(seed, VALUE_LAST_DAY);
+	uint32_t days = (uint32_t)random_below(seed, VALUE_LAST_DAY - first + 1);
+	value_print_day(first, from);
+	value_print_day(first + days, until);
 	if (random_below(seed, 2) == 0)
 		buffer_printf(out, ", from: %s", from);
 	if (random_below(seed, 2) == 0)
@@ -208,7 +234,11 @@ add_customers(struct buffer *out, uint64_t *seed, size_t products, size_t *numbe
 		add_subjects(out, seed, "    subjects", number);
 		add_limit(out, seed, "rate", random_below(seed, 2) == 0 ? "K" : "");
 		add_limit(out, seed, "connections", "");
-		add_limit(out, seed, "snapshots_per_day", "");
+		add_limit(out, seed, "requests_per_second", "");
+		if (random_below(seed, 4) == 0)
+			buffer_printf(out, "    snapshots_per_day: 0\n");
+		else
+			add_limit(out, seed, "snapshots_per_day", "");
 		size_t licences = products > 0 ? random_below(seed, 5) : 0;
 		buffer_printf(out, licences > 0 ? "    products:\n" : "");
 		for (; licences > 0; licences--) {
@@ -245,6 +275,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_dump_is_a_policy_a_person_can_read),
 	    cmocka_unit_test(test_the_smallest_policy_comes_back),
+	    cmocka_unit_test(test_issuers_come_back),
 	    cmocka_unit_test(test_ids_that_yaml_takes_for_other_things_come_back),
 	    cmocka_unit_test(test_subjects_that_yaml_would_fold_or_refuse_come_back),
 	    cmocka_unit_test(test_any_policy_comes_back),

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "../../policy/policy_image.h"
+#include "policy/policy_image.h"
 #include "policy_fixture.h"
 
 static const char policy_text[] =
@@ -212,7 +212,7 @@ test_a_sealed_image_opens(void **state)
 	if (policy == NULL)
 		fail_msg("%s", error);
 	assert_int_equal(policy_serial(policy), 7);
-	policy_unref(policy);
+	policy_free(policy);
 }
 
 static void
@@ -252,7 +252,7 @@ test_an_image_with_any_byte_changed_is_refused(void **state)
 	char error[POLICY_ERROR_MAX];
 	struct policy *policy = try_open(image.bytes, image.len, error);
 	assert_non_null(policy);
-	policy_unref(policy);
+	policy_free(policy);
 	free(image.bytes);
 }
 
@@ -279,7 +279,7 @@ open_forged(struct image image)
 	struct policy *policy = try_open(image.bytes, image.len, error);
 	if (policy != NULL)
 		ask_all(policy);
-	policy_unref(policy);
+	policy_free(policy);
 	return policy != NULL;
 }
 
@@ -363,7 +363,7 @@ test_a_product_with_a_damaged_exception_covers_nothing(void **state)
 		enum policy_verdict verdict =
 		    policy_decide_download(policy, &caller, "/core/x", 7, at("2026-06-01")).verdict;
 		assert_int_equal(verdict, damaged ? POLICY_NOT_LICENSED : POLICY_ALLOW);
-		policy_unref(policy);
+		policy_free(policy);
 	}
 	free(image.bytes);
 }
@@ -380,7 +380,7 @@ test_a_known_image_is_not_summed_again(void **state)
 	int fd = memfd_of(image.bytes, image.len);
 	struct policy *policy = policy_open_known(fd, "img", error);
 	assert_non_null(policy);
-	policy_unref(policy);
+	policy_free(policy);
 	assert_int_equal(ftruncate(fd, (off_t)image.len - 1), 0);
 	assert_null(policy_open_known(fd, "img", error));
 	assert_string_equal(error, "img: is an incomplete policy image");

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/policy_state.h"
+#include "gateway/generation/policy_state.h"
 
 struct fixture {
 	char dir[32], file[64], new_file[64];
@@ -68,7 +68,7 @@ check(const struct fixture *self, uint64_t serial, char last_digit)
 	size_t before = problems_count(self->problems);
 
 	current.serial = serial;
-	current.digest[TLS_DIGEST_SHA256_HEX - 2] = last_digit;
+	current.digest[DIGEST_SHA256_SIZE - 2] = last_digit;
 	policy_state_check(self->dir, "policy.yaml", &current, self->problems);
 	return problems_count(self->problems) - before;
 }

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "../../policy/policy_image.h"
-#include "../../policy/policy_verify.h"
+#include "policy/policy_image.h"
+#include "policy/policy_verify.h"
 #include "policy_fixture.h"
 
 /* What a forger chooses; the defaults are a good image. */
@@ -27,11 +27,13 @@ struct forgery {
 	const char *rule;
 	uint32_t rule_product;
 	const char *subject;
-	const char *caller; /* the customer named in the subject's record */
+	const char *caller;                /* the customer named in the subject's record */
+	const char *issuer, *probe_issuer; /* NULL: none */
 	const char *customer;
 	uint32_t licensed, from, ends;
 	uint32_t customers, longest;
 	const char *probe;
+	const char *second_probe; /* of another issuer; NULL: none */
 	const char *late_subject; /* after the probe; NULL: none */
 	size_t surplus;           /* bytes behind the product's record */
 	uint32_t probe_limit;
@@ -80,6 +82,7 @@ add_product(struct cdb_make *make, const struct forgery *forgery)
 	policy_image_put_text(&value, forgery->product);
 	policy_image_put_u32(&value, 1);
 	policy_image_put_u32(&value, forgery->except != NULL);
+	policy_image_put_u32(&value, 0);
 	policy_image_put_text(&value, forgery->path);
 	if (forgery->except != NULL)
 		policy_image_put_text(&value, forgery->except);
@@ -95,9 +98,11 @@ add_callers(struct cdb_make *make, const struct forgery *forgery)
 {
 	struct buffer value = {0};
 	struct policy_image_caller caller = {
-	    .role = POLICY_ROLE_CUSTOMER, .customer = forgery->caller};
-	struct policy_image_caller probe = {
-	    .role = POLICY_ROLE_PROBE, .customer = "", .connections = forgery->probe_limit};
+	    .role = POLICY_ROLE_CUSTOMER, .customer = forgery->caller, .issuer = forgery->issuer};
+	struct policy_image_caller probe = {.role = POLICY_ROLE_PROBE,
+	    .customer = "",
+	    .issuer = forgery->probe_issuer,
+	    .connections = forgery->probe_limit};
 	policy_image_put_caller(&value, &caller);
 	add_named(make, POLICY_IMAGE_SUBJECT, forgery->subject, &value);
 	policy_image_put_licence(&value,
@@ -105,6 +110,11 @@ add_callers(struct cdb_make *make, const struct forgery *forgery)
 	add_named(make, POLICY_IMAGE_CUSTOMER, forgery->customer, &value);
 	policy_image_put_caller(&value, &probe);
 	add_named(make, POLICY_IMAGE_SUBJECT, forgery->probe, &value);
+	if (forgery->second_probe != NULL) {
+		probe.issuer = "CN=Another CA";
+		policy_image_put_caller(&value, &probe);
+		add_named(make, POLICY_IMAGE_SUBJECT, forgery->second_probe, &value);
+	}
 	if (forgery->late_subject == NULL)
 		return;
 	policy_image_put_caller(&value, &caller);
@@ -159,7 +169,7 @@ assert_verdict(int fd, const char *word)
 	const char *defect = policy_verify(policy);
 	if (word == NULL ? defect != NULL : defect == NULL || strstr(defect, word) == NULL)
 		fail_msg("%s instead of %s", defect, word);
-	policy_unref(policy);
+	policy_free(policy);
 }
 
 static void
@@ -228,8 +238,8 @@ test_licences_that_make_no_sense_are_refused(void **state)
 	(void)state;
 	FORGE(licensed, 1, "not there");
 	FORGE(from, 20, "dates");
-	FORGE(from, POLICY_VALUE_LAST_DAY + 1, "dates");
-	FORGE(ends, POLICY_VALUE_LAST_DAY + 2, "dates");
+	FORGE(from, VALUE_LAST_DAY + 1, "dates");
+	FORGE(ends, VALUE_LAST_DAY + 2, "dates");
 	FORGE(ends, 0, "dates");
 }
 
@@ -296,6 +306,20 @@ test_tables_anywhere_else_are_refused(void **state)
 }
 
 static void
+test_issuers_that_no_policy_may_have_are_refused(void **state)
+{
+	(void)state;
+	struct forgery both = good;
+	both.issuer = both.probe_issuer = "CN=A CA";
+	assert_verdict(forged(&both), NULL);
+	FORGE(issuer, "A CA", "an issuer is not canonical");
+	both.probe_issuer = "A CA";
+	assert_refused(both, "an issuer is not canonical");
+	FORGE(probe_issuer, "CN=A CA", "lacks the issuer");
+	FORGE(second_probe, "CN=probe2", "several issuers");
+}
+
+static void
 test_a_forged_image_is_a_problem_of_the_policy(void **state)
 {
 	(void)state;
@@ -327,6 +351,7 @@ main(void)
 	    cmocka_unit_test(test_a_subject_that_stands_twice_is_refused),
 	    cmocka_unit_test(test_a_record_that_only_a_lookup_finds_is_refused),
 	    cmocka_unit_test(test_tables_anywhere_else_are_refused),
+	    cmocka_unit_test(test_issuers_that_no_policy_may_have_are_refused),
 	    cmocka_unit_test(test_a_forged_image_is_a_problem_of_the_policy),
 	};
 	return cmocka_run_group_tests_name("policy_verify", tests, NULL, NULL);

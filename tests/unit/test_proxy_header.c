@@ -16,7 +16,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "../../gateway/proxy_header.h"
+#include "gateway/client_side/proxy_header.h"
 #include "random.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

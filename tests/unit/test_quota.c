@@ -17,49 +17,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "../../gateway/quota.h"
-
-#define DEADLINE 10.0 /* seconds, for what must happen at some time */
-
-enum { WORKERS = 3 };
-
-static const time_t day = 86400, noon = 20000L * 86400 + 43200;
-static struct quota *quota;
-
-static int
-make_quota(void **state)
-{
-	(void)state;
-	quota = quota_new(WORKERS);
-	return quota != NULL ? 0 : -1;
-}
-
-static int
-free_quota(void **state)
-{
-	(void)state;
-	quota_free(quota);
-	return 0;
-}
-
-static double
-clock_seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static struct quota_key
-key(const char *text)
-{
-	return quota_text_key(quota, text);
-}
+#include "quota_fixture.h"
 
 static struct quota_key
 key_number(int number)
@@ -189,6 +153,46 @@ test_a_worker_that_died_takes_its_connections_along(void **state)
 	assert_true(quota_connection_open(quota, 2, key("a"), 1));
 }
 
+enum { TURNS = 20000 };
+
+/* Takes and gives back the only place there is, TURNS times, and looks who else has it. */
+static void
+take_turns(unsigned worker, _Atomic int *holders)
+{
+	for (int i = 0; i < TURNS; i++) {
+		if (!quota_connection_open(quota, worker, key("a"), 1))
+			continue;
+		if (atomic_fetch_add(holders, 1) != 0)
+			_exit(1);
+		atomic_fetch_sub(holders, 1);
+		quota_connection_close(quota, worker, key("a"));
+	}
+	_exit(0);
+}
+
+static void
+test_workers_that_ask_at_once_never_take_more_than_the_limit(void **state)
+{
+	pid_t children[WORKERS];
+	int status;
+	(void)state;
+	_Atomic int *holders =
+	    mmap(NULL, sizeof *holders, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(holders != MAP_FAILED);
+	for (unsigned worker = 0; worker < WORKERS; worker++) {
+		children[worker] = fork();
+		assert_true(children[worker] >= 0);
+		if (children[worker] == 0)
+			take_turns(worker, holders);
+	}
+	for (unsigned worker = 0; worker < WORKERS; worker++) {
+		assert_int_equal(waitpid(children[worker], &status, 0), children[worker]);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	munmap(holders, sizeof *holders);
+}
+
 static void
 test_what_another_process_counts_is_seen(void **state)
 {
@@ -254,6 +258,44 @@ test_handshakes_are_held_to_their_rate(void **state)
 	}
 }
 
+enum { HOUR_KEYS = 5000 };
+
+/* Takes one of each key, of which there is one in an hour. */
+static void
+take_each(_Atomic int *taken)
+{
+	const struct quota_allowance one = {.n = 1, .seconds = 3600, .ahead = 3600};
+
+	for (int i = 0; i < HOUR_KEYS; i++)
+		if (quota_rate_take(quota, QUOTA_REQUESTS, key_number(i), one))
+			atomic_fetch_add(&taken[i], 1);
+}
+
+static void
+test_workers_that_take_at_once_never_take_one_twice(void **state)
+{
+	pid_t children[WORKERS];
+	int status;
+	(void)state;
+	_Atomic int *taken = mmap(NULL, HOUR_KEYS * sizeof *taken, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(taken != MAP_FAILED);
+	for (unsigned worker = 0; worker < WORKERS; worker++) {
+		children[worker] = fork();
+		assert_true(children[worker] >= 0);
+		if (children[worker] == 0) {
+			take_each(taken);
+			_exit(0);
+		}
+	}
+	for (unsigned worker = 0; worker < WORKERS; worker++)
+		assert_int_equal(waitpid(children[worker], &status, 0), children[worker]);
+	for (int i = 0; i < HOUR_KEYS; i++)
+		assert_true(atomic_load(&taken[i]) <= 1);
+	munmap(taken, HOUR_KEYS * sizeof *taken);
+}
+
 static void
 test_without_a_limit_every_handshake_is_allowed(void **state)
 {
@@ -301,112 +343,54 @@ test_a_handshake_refused_for_the_node_takes_nothing_from_its_address(void **stat
 }
 
 static void
-test_a_handshake_that_is_given_back_can_be_taken_again(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 1000; i++) {
-		assert_true(quota_handshake_take(quota, key("a"), 3, 3));
-		quota_handshake_return(quota, key("a"), 3, 3);
-	}
-	assert_true(take_handshakes(key("a"), 100, 3, 3) >= 3);
-}
-
-static void
 test_a_sender_is_held_to_its_rate(void **state)
 {
 	(void)state;
 	const uint64_t rate = 1000000;
 	const double start = clock_seconds();
 	uint64_t sent = 0;
-	double delay = 0, elapsed;
+	double delay;
 
+	/* Each piece at the time it is told: a tenth of a second ahead, and no more. */
 	do {
-		size_t n = quota_bytes_allowed(quota, key("a"), rate, 65536, &delay);
-		assert_true(n <= 65536);
-		quota_bytes_charge(quota, key("a"), rate, n);
-		sent += n;
-		elapsed = clock_seconds() - start;
-		/* A tenth of a second ahead, and the piece that crosses the line. */
-		assert_true((double)sent <= (double)rate * (elapsed + 0.1) + 2);
-	} while (elapsed < 0.2);
-	assert_true(sent >= rate / 10);
+		sent += quota_bytes_take(quota, key("a"), rate, 65536, &delay);
+		double at = clock_seconds() - start + delay;
+		assert_true((double)sent <= (double)rate * (at + 0.1) + 2);
+	} while (delay < 0.2);
+	assert_true(sent >= rate / 10 + rate / 5);
 }
 
 static void
-test_a_sender_that_is_ahead_is_told_when_to_ask_again(void **state)
+test_a_sender_takes_half_a_burst_at_most(void **state)
 {
 	(void)state;
-	double delay = 0, start = clock_seconds();
+	double delay;
 
-	assert_int_equal(quota_bytes_allowed(quota, key("a"), 1000, 50, &delay), 50);
-	quota_bytes_charge(quota, key("a"), 1000, 700);
-	assert_int_equal(quota_bytes_allowed(quota, key("a"), 1000, 50, &delay), 0);
+	/* Neither crumbs, for a sender that is ahead, nor more than others would wait for. */
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(quota_bytes_take(quota, key("a"), 1000000, 262144, &delay), 50000);
+	assert_int_equal(quota_bytes_take(quota, key("a"), 1000000, 7, &delay), 7);
+	assert_int_equal(quota_bytes_take(quota, key("slow"), 1, 262144, &delay), 1);
+}
+
+static void
+test_who_asks_first_sends_first(void **state)
+{
+	(void)state;
+	double start = clock_seconds(), delays[6];
+
+	/* Two at once, the others each half a burst after the one before. */
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(quota_bytes_take(quota, key("a"), 1000, 100, &delays[i]), 50);
 	double elapsed = clock_seconds() - start;
-	assert_true(delay > 0 && delay <= 0.7);
-	/* At that time no more than a tenth of a second is left ahead. */
-	assert_true(delay >= 0.6 - elapsed);
-	assert_int_equal(quota_bytes_allowed(quota, key("b"), 1000, 50, &delay), 50);
-}
-
-static void
-test_a_sender_may_go_on_after_its_delay(void **state)
-{
-	(void)state;
-	double delay = 0, start = clock_seconds();
-
-	quota_bytes_charge(quota, key("a"), 1000000, 200000);
-	while (quota_bytes_allowed(quota, key("a"), 1000000, 1, &delay) == 0) {
-		assert_true(clock_seconds() - start < DEADLINE);
-		sched_yield();
+	for (int i = 0; i < 6; i++) {
+		double wait = i < 2 ? 0 : 0.05 * (i - 1);
+		assert_true(delays[i] <= wait + 1e-6);
+		assert_true(delays[i] >= wait - elapsed - 1e-6);
 	}
-	assert_true(clock_seconds() - start >= 0.05);
+	assert_int_equal(quota_bytes_take(quota, key("b"), 1000, 50, &delays[0]), 50);
+	assert_true(delays[0] == 0);
 }
-
-static void
-test_snapshots_are_counted_by_the_day(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 3; i++)
-		assert_true(quota_snapshot_take(quota, key("a"), 3, noon));
-	assert_false(quota_snapshot_take(quota, key("a"), 3, noon));
-	assert_false(quota_snapshot_take(quota, key("a"), 3, noon + day / 2 - 1));
-	assert_true(quota_snapshot_take(quota, key("b"), 3, noon));
-	assert_true(quota_snapshot_take(quota, key("a"), 4, noon));
-	assert_true(quota_snapshot_take(quota, key("a"), 1, noon + day / 2));
-	assert_false(quota_snapshot_take(quota, key("a"), 1, noon + day));
-}
-
-static void
-test_a_snapshot_that_failed_is_given_back(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 100; i++) {
-		assert_true(quota_snapshot_take(quota, key("a"), 1, noon));
-		quota_snapshot_return(quota, key("a"), 1, noon);
-	}
-	assert_true(quota_snapshot_take(quota, key("a"), 1, noon));
-	assert_false(quota_snapshot_take(quota, key("a"), 1, noon));
-}
-
-static void
-test_a_snapshot_of_yesterday_is_not_given_back_today(void **state)
-{
-	(void)state;
-	assert_true(quota_snapshot_take(quota, key("a"), 1, noon));
-	assert_true(quota_snapshot_take(quota, key("a"), 1, noon + day));
-	quota_snapshot_return(quota, key("a"), 1, noon);
-	assert_false(quota_snapshot_take(quota, key("a"), 1, noon + day));
-}
-
-static void
-test_without_a_limit_any_number_of_snapshots_is_taken(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 100000; i++)
-		assert_true(quota_snapshot_take(quota, key("a"), 0, noon));
-}
-
-#define QUOTA_TEST(name) cmocka_unit_test_setup_teardown(name, make_quota, free_quota)
 
 int
 main(void)
@@ -421,21 +405,18 @@ main(void)
 	    QUOTA_TEST(test_without_a_limit_connections_are_counted_all_the_same),
 	    QUOTA_TEST(test_the_limit_holds_over_all_workers),
 	    QUOTA_TEST(test_a_worker_that_died_takes_its_connections_along),
+	    QUOTA_TEST(test_workers_that_ask_at_once_never_take_more_than_the_limit),
 	    QUOTA_TEST(test_what_another_process_counts_is_seen),
 	    QUOTA_TEST(test_among_many_keys_none_is_counted_too_low),
 	    QUOTA_TEST(test_handshakes_are_held_to_their_rate),
+	    QUOTA_TEST(test_workers_that_take_at_once_never_take_one_twice),
 	    QUOTA_TEST(test_without_a_limit_every_handshake_is_allowed),
 	    QUOTA_TEST(test_the_allowance_of_handshakes_refills),
 	    QUOTA_TEST(test_a_handshake_refused_for_its_address_takes_nothing_from_the_node),
 	    QUOTA_TEST(test_a_handshake_refused_for_the_node_takes_nothing_from_its_address),
-	    QUOTA_TEST(test_a_handshake_that_is_given_back_can_be_taken_again),
 	    QUOTA_TEST(test_a_sender_is_held_to_its_rate),
-	    QUOTA_TEST(test_a_sender_that_is_ahead_is_told_when_to_ask_again),
-	    QUOTA_TEST(test_a_sender_may_go_on_after_its_delay),
-	    QUOTA_TEST(test_snapshots_are_counted_by_the_day),
-	    QUOTA_TEST(test_a_snapshot_that_failed_is_given_back),
-	    QUOTA_TEST(test_a_snapshot_of_yesterday_is_not_given_back_today),
-	    QUOTA_TEST(test_without_a_limit_any_number_of_snapshots_is_taken),
+	    QUOTA_TEST(test_a_sender_takes_half_a_burst_at_most),
+	    QUOTA_TEST(test_who_asks_first_sends_first),
 	};
 	return cmocka_run_group_tests_name("quota", tests, NULL, NULL);
 }

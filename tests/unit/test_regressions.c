@@ -15,8 +15,8 @@
 #include <arpa/inet.h>
 #include <time.h>
 
-#include "../../gateway/quota.h"
-#include "../../gateway/response_gate.h"
+#include "gateway/http/response_gate.h"
+#include "gateway/node/quota.h"
 #include "request_fixture.h"
 #undef COUNT
 #include "verify_fixture.h"
@@ -202,26 +202,6 @@ test_the_failed_uploads_of_an_unlimited_customer_lower_nobodys_count(void **stat
 	assert_false(again);
 }
 
-static void
-test_a_sender_held_to_its_rate_is_not_fed_crumbs(void **state)
-{
-	(void)state;
-	struct quota *quota = quota_new(1);
-	struct quota_key key = quota_text_key(quota, "acme");
-	const uint64_t rate = 1000000;
-	unsigned grants = 0;
-	double delay;
-
-	/* The first grant is a tenth of a second's worth. Then time must pass for more. */
-	for (int i = 0; i < 1000; i++) {
-		size_t n = quota_bytes_allowed(quota, key, rate, 262144, &delay);
-		quota_bytes_charge(quota, key, rate, n);
-		grants += n > 0;
-	}
-	quota_free(quota);
-	assert_in_range(grants, 1, 10);
-}
-
 /* ---- gates ---- */
 
 static void
@@ -285,7 +265,6 @@ main(void)
 	    cmocka_unit_test(test_a_weak_ca_is_refused_by_the_second_verification_too),
 	    cmocka_unit_test(test_a_customer_and_an_address_never_share_a_key),
 	    cmocka_unit_test(test_the_failed_uploads_of_an_unlimited_customer_lower_nobodys_count),
-	    cmocka_unit_test(test_a_sender_held_to_its_rate_is_not_fed_crumbs),
 	    cmocka_unit_test(test_a_bracketed_host_is_an_ipv6_address),
 	    cmocka_unit_test(test_entity_tags_are_parted_by_commas),
 	    cmocka_unit_test(test_a_repeated_field_that_is_malformed_ends_the_connection),

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../gateway/response_gate.h"
+#include "gateway/http/response_gate.h"
 #include "head_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -183,6 +183,28 @@ test_a_body_needs_one_length_beyond_doubt(void **state)
 			assert_refused(requests[r], text, "");
 		}
 	assert_passes(&get, OK "Content-Length:  5  \r\n");
+}
+
+/* What a client may have asked for is told apart from what no server should say. */
+static void
+test_what_may_not_pass_is_good_http_all_the_same(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"HTTP/1.1 301 x\r\n" LENGTH, "HTTP/1.1 403 x\r\n" LENGTH,
+	    "HTTP/1.1 503 x\r\n" LENGTH, "HTTP/1.1 206 x\r\n" LENGTH, OK,
+	    OK "Transfer-Encoding: chunked\r\n", OK LENGTH "ETag: a\r\nETag: b\r\n",
+	    "HTTP/1.1 304 x\r\n"};
+	static const char *const bad[] = {OK LENGTH LENGTH, OK "Content-Length: x\r\n",
+	    "HTTP/1.1 20x OK\r\n" LENGTH, "HTTP/2 200 OK\r\n" LENGTH};
+
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_refused(&get, good[i], "");
+		assert_true(response.is_http);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		assert_refused(&get, bad[i], "");
+		assert_false(response.is_http);
+	}
 }
 
 static void
@@ -360,6 +382,7 @@ main(void)
 	    cmocka_unit_test(test_interim_answers_are_told_apart),
 	    cmocka_unit_test(test_status_lines_of_another_form_are_refused),
 	    cmocka_unit_test(test_a_body_needs_one_length_beyond_doubt),
+	    cmocka_unit_test(test_what_may_not_pass_is_good_http_all_the_same),
 	    cmocka_unit_test(test_head_and_304_have_no_body_whatever_their_length),
 	    cmocka_unit_test(test_304_and_ranges_must_have_been_asked_for),
 	    cmocka_unit_test(test_a_partial_answer_is_exactly_the_range_that_was_asked_for),

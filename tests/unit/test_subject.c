@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../policy/subject.h"
+#include "policy/subject.h"
 
 #define CN "2.5.4.3"
 #define O "2.5.4.10"

@@ -12,7 +12,7 @@
 
 #include <openssl/pem.h>
 
-#include "../../gateway/tls_context.h"
+#include "gateway/tls/tls_context.h"
 #include "verify_fixture.h"
 
 static struct pem_text certificate_text, key_text, ca_text, crl_text, tickets_text;
@@ -64,13 +64,14 @@ make_files(void **state)
 	return 0;
 }
 
+static const struct tls_options options = {.session_lifetime = 60, .client_certificates = 16384};
+
 static struct tls_context *
 context_of_files(void)
 {
 	char error[TLS_ERROR_MAX] = "";
 	struct tls_material material = material_of_files();
-	struct tls_context *tls =
-	    tls_context_new(&material, &(struct tls_options){.session_lifetime = 60}, error);
+	struct tls_context *tls = tls_context_new(&material, &options, error);
 
 	if (tls == NULL)
 		fail_msg("refused: %s", error);
@@ -85,7 +86,7 @@ test_the_same_bytes_under_other_names_are_the_same(void **state)
 	struct tls_material material = material_of_files();
 
 	material.certificate.name = "other.crt";
-	assert_true(tls_context_is_made_of(tls, &material));
+	assert_true(tls_context_is_made_of(tls, &material, &options));
 	tls_context_unref(tls);
 }
 
@@ -102,15 +103,15 @@ test_a_single_byte_of_any_file_makes_a_difference(void **state)
 
 		texts[i]->bytes[texts[i]->len / 2] ^= 1;
 		material = material_of_files();
-		assert_false(tls_context_is_made_of(tls, &material));
+		assert_false(tls_context_is_made_of(tls, &material, &options));
 		texts[i]->bytes[texts[i]->len / 2] ^= 1;
 		texts[i]->len--;
 		material = material_of_files();
-		assert_false(tls_context_is_made_of(tls, &material));
+		assert_false(tls_context_is_made_of(tls, &material, &options));
 		texts[i]->len++;
 	}
 	struct tls_material material = material_of_files();
-	assert_true(tls_context_is_made_of(tls, &material));
+	assert_true(tls_context_is_made_of(tls, &material, &options));
 	tls_context_unref(tls);
 }
 
@@ -121,8 +122,26 @@ test_a_list_that_is_no_longer_wanted_makes_a_difference(void **state)
 	struct tls_context *tls = context_of_files();
 	struct tls_material material = material_of_files();
 
-	material.crl = (struct tls_pem){"none", NULL, 0};
-	assert_false(tls_context_is_made_of(tls, &material));
+	material.crl = (struct pem){"none", NULL, 0};
+	assert_false(tls_context_is_made_of(tls, &material, &options));
+	tls_context_unref(tls);
+}
+
+static void
+test_every_option_makes_a_difference(void **state)
+{
+	(void)state;
+	struct tls_context *tls = context_of_files();
+	struct tls_material material = material_of_files();
+	struct tls_options others[] = {options, options, options, options, options};
+
+	others[0].high_ciphers = true;
+	others[1].session_lifetime++;
+	others[2].session_cache++;
+	others[3].client_certificates++;
+	others[4].records_without_data++;
+	for (size_t i = 0; i < COUNT(others); i++)
+		assert_false(tls_context_is_made_of(tls, &material, &others[i]));
 	tls_context_unref(tls);
 }
 
@@ -133,6 +152,7 @@ main(void)
 	    cmocka_unit_test(test_the_same_bytes_under_other_names_are_the_same),
 	    cmocka_unit_test(test_a_single_byte_of_any_file_makes_a_difference),
 	    cmocka_unit_test(test_a_list_that_is_no_longer_wanted_makes_a_difference),
+	    cmocka_unit_test(test_every_option_makes_a_difference),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, NULL);

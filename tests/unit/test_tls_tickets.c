@@ -12,7 +12,7 @@
 
 #include <openssl/evp.h>
 
-#include "../../gateway/tls_tickets.h"
+#include "gateway/tls/tls_tickets.h"
 
 enum { KEY_BYTES = 80, TEXT_MAX = 4096 };
 
@@ -20,7 +20,7 @@ static struct tls_tickets *
 load(const char *text, char error[TLS_ERROR_MAX])
 {
 	error[0] = '\0';
-	return tls_tickets_new(&(struct tls_pem){"t.keys", text, strlen(text)}, error);
+	return tls_tickets_new(&(struct pem){"t.keys", text, strlen(text)}, error);
 }
 
 static void

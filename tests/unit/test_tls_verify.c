@@ -143,7 +143,7 @@ test_certificates_outside_the_profile_are_refused(void **state)
 	    {.issuer = &ca, .digest = EVP_sha1()},
 	    {.issuer = &ca, .key = certificates_key("RSA-1024")},
 	    {.issuer = &ca, .key = certificates_key("P-224")},
-	    {.issuer = &ca, .key = certificates_key("Ed25519")},
+	    {.issuer = &ca, .key = certificates_key("secp256k1")},
 	    {.issuer = &ca, .is_version_1 = true},
 	    {.issuer = &ca, .proxy_policy = "critical,language:id-ppl-anyLanguage,pathlen:0"},
 	    {.issuer = &ca, .subject = two_cns, .subject_count = 2}};
@@ -166,6 +166,35 @@ test_each_of_several_cas_may_issue(void **state)
 	assert_verified(both, &(struct certificate_spec){.issuer = &ca}, NULL);
 	assert_verified(both, &(struct certificate_spec){.issuer = &other_ca}, NULL);
 	tls_verify_free(both);
+}
+
+static void
+test_it_is_known_which_ca_vouches_for_a_certificate(void **state)
+{
+	(void)state;
+	struct identity identity;
+	struct pem_text cas = ca_text;
+	struct buffer names = {0};
+	/* A CA may certify another one of any name, also one that we have. */
+	struct authority masked =
+	    authority_new("Test CA", "P-384", &(struct certificate_spec){.issuer = &other_ca});
+	STACK_OF(X509) *sent = sk_X509_new_null();
+
+	sk_X509_push(sent, masked.certificate);
+	pem_add(&cas, other_ca.certificate);
+	struct tls_verify *both = rules_of(&cas, NULL);
+	assert_null(verify(both, &(struct certificate_spec){.issuer = &ca}, NULL, &identity));
+	assert_string_equal(identity.issuer, "CN=Test CA");
+	assert_null(verify(both, &(struct certificate_spec){.issuer = &other_ca}, NULL, &identity));
+	assert_string_equal(identity.issuer, "CN=Other CA");
+	assert_null(verify(both, &(struct certificate_spec){.issuer = &masked}, sent, &identity));
+	assert_string_equal(identity.issuer, "CN=Other CA");
+	assert_int_equal(tls_verify_name_cas(both, &names), 2);
+	assert_memory_equal(buffer_bytes(&names), "CN=Test CA; CN=Other CA", buffer_size(&names));
+	buffer_fini(&names);
+	tls_verify_free(both);
+	sk_X509_free(sent);
+	authority_free(&masked);
 }
 
 /* Makes CAs, each issued by the one before; the first by ROOT. */
@@ -249,7 +278,7 @@ test_a_leaf_issues_nothing(void **state)
 }
 
 static void
-test_an_intermediate_ca_alone_is_no_anchor(void **state)
+test_an_intermediate_ca_alone_is_an_anchor(void **state)
 {
 	(void)state;
 	struct authority chain[1];
@@ -258,8 +287,9 @@ test_an_intermediate_ca_alone_is_no_anchor(void **state)
 	make_chain(&ca, chain, 1);
 	pem_add(&cas, chain[0].certificate);
 	struct tls_verify *plain = rules_of(&cas, NULL);
+	assert_verified(plain, &(struct certificate_spec){.issuer = &chain[0]}, NULL);
 	assert_not_verified(
-	    plain, &(struct certificate_spec){.issuer = &chain[0]}, NULL, "issuer certificate");
+	    plain, &(struct certificate_spec){.issuer = &ca}, NULL, "issuer certificate");
 	tls_verify_free(plain);
 	pem_add(&cas, ca.certificate);
 	plain = rules_of(&cas, NULL);
@@ -272,15 +302,15 @@ static void
 test_client_cas_that_cannot_be_used_are_refused(void **state)
 {
 	(void)state;
-	struct authority expired = authority_new("Expired CA", "P-256",
-	    &(struct certificate_spec){.from = -2 * one_day, .until = -one_day});
+	struct authority early = authority_new(
+	    "Early CA", "P-256", &(struct certificate_spec){.from = one_day, .until = 2 * one_day});
 	struct authority no_ca = authority_new(
 	    "No CA", "P-256", &(struct certificate_spec){.basic_constraints = "CA:FALSE"});
 	const struct {
 		const struct authority *ca;
 		const char *alone, *second;
 	} cases[] = {
-	    {&expired, "CA certificate 1 has expired", "CA certificate 2 has expired"},
+	    {&early, "CA certificate 1 is not valid yet", "CA certificate 2 is not valid yet"},
 	    {&no_ca, "certificate 1 is not a CA's", "certificate 2 is not a CA's"},
 	};
 
@@ -291,7 +321,7 @@ test_client_cas_that_cannot_be_used_are_refused(void **state)
 		pem_add(&second, cases[i].ca->certificate);
 		assert_rules_refused(&second, NULL, "ca.crt: ", cases[i].second);
 	}
-	authority_free(&expired);
+	authority_free(&early);
 	authority_free(&no_ca);
 }
 
@@ -358,10 +388,11 @@ main(void)
 	    cmocka_unit_test(test_an_unknown_extension_is_refused_only_when_critical),
 	    cmocka_unit_test(test_certificates_outside_the_profile_are_refused),
 	    cmocka_unit_test(test_each_of_several_cas_may_issue),
+	    cmocka_unit_test(test_it_is_known_which_ca_vouches_for_a_certificate),
 	    cmocka_unit_test(test_a_path_has_a_greatest_length),
 	    cmocka_unit_test(test_a_ca_may_limit_the_path_below_it),
 	    cmocka_unit_test(test_a_leaf_issues_nothing),
-	    cmocka_unit_test(test_an_intermediate_ca_alone_is_no_anchor),
+	    cmocka_unit_test(test_an_intermediate_ca_alone_is_an_anchor),
 	    cmocka_unit_test(test_client_cas_that_cannot_be_used_are_refused),
 	    cmocka_unit_test(test_client_cas_that_cannot_be_read_are_refused),
 	    cmocka_unit_test(test_text_around_the_certificates_is_passed_over),

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../policy/yaml_source.h"
+#include "base/yaml_source.h"
 
 enum colour { RED = 3, GREEN = 7 };
 

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "../../gateway/tls_verify.h"
 #include "certificates.h"
+#include "gateway/tls/tls_verify.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -17,8 +17,8 @@
 static inline struct tls_verify *
 build_rules(const struct pem_text *cas, const struct pem_text *crls, char error[TLS_ERROR_MAX])
 {
-	struct tls_pem ca = {"ca.crt", cas->bytes, cas->len};
-	struct tls_pem crl = {
+	struct pem ca = {"ca.crt", cas->bytes, cas->len};
+	struct pem crl = {
 	    "ca.crl", crls != NULL ? crls->bytes : NULL, crls != NULL ? crls->len : 0};
 
 	error[0] = '\0';

@@ -66,7 +66,7 @@ class Cache:
         """What lies in parts/, and what else has no business in the cache."""
         known = set(self._below("sha256") + self._below("sha1"))
         files = {path for path in self.folder.rglob("*") if not path.is_dir()} - known
-        homes = (self.folder / "installed", self.folder / "lock")
+        homes = tuple(self.folder / name for name in ("installed", "lock", "seen"))
         return sorted(path for path in files if path not in homes and path.parent not in homes)
 
     def age(self, content, days):

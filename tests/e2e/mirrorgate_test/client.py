@@ -17,7 +17,7 @@ import time
 
 from . import common, pki
 
-TIMEOUT = 15 * common.PATIENCE
+TIMEOUT = common.LONG * common.PATIENCE
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([\x20-\x7e]*)")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)")
@@ -86,9 +86,10 @@ def refusal(response, status, reason):
 _contexts = {}
 
 
-def tls_context(authority, identity, version=None, alpn=None):
-    """An SSLContext that trusts AUTHORITY and shows IDENTITY; VERSION is 1.2, 1.3 or None."""
-    key = (authority.folder, identity, version, alpn)
+def tls_context(authority, identity, version=None, alpn=None, curve=None):
+    """An SSLContext that trusts AUTHORITY and shows IDENTITY; VERSION is 1.2, 1.3 or None. CURVE is the
+    only one that is offered."""
+    key = (authority.folder, identity, version, alpn, curve)
     if key not in _contexts:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # a cut must not look like close_notify
@@ -98,6 +99,8 @@ def tls_context(authority, identity, version=None, alpn=None):
         if version:
             exact = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
             context.minimum_version = context.maximum_version = exact
+        if curve:
+            context.set_ecdh_curve(curve)
         if alpn:
             context.set_alpn_protocols(list(alpn))
         _contexts[key] = context
@@ -126,17 +129,19 @@ class Reachable:
     def tcp(self, **options):
         return tcp_connect(self.port, **options)
 
-    def connect(self, who="acme", *, preface=(), version=None, alpn=None, **options):
+    def connect(self, who="acme", *, preface=(), version=None, alpn=None, curve=None,
+                **options):
         """A TLS connection as WHO; the pieces of PREFACE go out before the handshake."""
         sock = self.tcp(**options)
         for piece in preface:
             sock.sendall(piece)
-        return self.over(sock, who, version=version, alpn=alpn)
+        return self.over(sock, who, version=version, alpn=alpn, curve=curve)
 
-    def over(self, sock, who="acme", *, version=None, alpn=None):
+    def over(self, sock, who="acme", *, version=None, alpn=None, curve=None):
         """The same over the TCP connection SOCK."""
         identity = self.world.identity(who)
-        return Connection(sock, tls_context(self.world.authority, identity, version, alpn))
+        return Connection(sock, tls_context(self.world.authority, identity, version, alpn,
+                                            curve))
 
     def get(self, path, headers=(), *, who="acme"):
         """One GET on a connection of its own."""
@@ -256,7 +261,7 @@ class Connection:
             self.end = "close_notify"
         except ssl.SSLEOFError:
             self.end = "eof"
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):  # or OpenSSL could not say so any more
             self.end = "reset"
         except ssl.SSLError as error:
             cut = error.reason == "UNEXPECTED_EOF_WHILE_READING"

@@ -28,7 +28,11 @@ PATIENCE = 4 if SANITIZED else 2 if INSTRUMENTED else 1
 MEMORY_FACTOR = 8 if SANITIZED else 1
 
 
-def wait_until(predicate, what, timeout=10.0):
+# How long a test waits for what only has to happen some time, however busy the machine is.
+LONG = 60.0
+
+
+def wait_until(predicate, what, timeout=LONG):
     """Returns the first true value of PREDICATE; fails, saying WHAT was awaited, after TIMEOUT."""
     deadline = time.monotonic() + timeout * PATIENCE
     while True:
@@ -66,7 +70,7 @@ class Lines:
 
     def join(self):
         """Waits for the end of the pipe, which comes when the last process that holds it ends."""
-        self._thread.join(timeout=10 * PATIENCE)
+        self._thread.join(timeout=LONG * PATIENCE)
         if not self._thread.is_alive():
             self._pipe.close()
 
@@ -79,7 +83,24 @@ def free_address_of_nobody(make_socket):
     return sock
 
 
-def run(command, input=b"", timeout=30):
+def library(folder, source):
+    """Compiles SOURCE in FOLDER to a library for LD_PRELOAD; its path."""
+    text, made = folder / "library.c", folder / "library.so"
+    text.write_text("#define _GNU_SOURCE\n" + source.replace("#define _GNU_SOURCE\n", ""))
+    done = run(["gcc", "-shared", "-fPIC", "-o", made, text, "-ldl"])
+    assert done.returncode == 0, done.stderr
+    return str(made)
+
+
+def preload(folder, source):
+    """The environment in which programs have the functions of SOURCE in place of the C library's."""
+    return {
+        "LD_PRELOAD": library(folder, source),
+        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
+    }
+
+
+def run(command, input=b"", timeout=LONG):
     """Runs COMMAND to its end; returns the finished process, with stdout and stderr as bytes."""
     return subprocess.run(
         command, input=input, capture_output=True, timeout=timeout * PATIENCE, check=False

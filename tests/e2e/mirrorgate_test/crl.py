@@ -13,9 +13,11 @@ def now():
     return datetime.datetime.utcnow().replace(microsecond=0)
 
 
-def make(authority, number, *, revoked=(), issued=None, days=30, critical=False):
+def make(authority, number, *, revoked=(), issued=None, days=30, critical=False,
+         entries=0):  # fmt: skip
     """A list of AUTHORITY as PEM text: NUMBER, the REVOKED identities, ISSUED (a minute ago when
-    not given) and valid for DAYS; CRITICAL adds an extension that nobody knows."""
+    not given) and valid for DAYS; CRITICAL adds an extension that nobody knows, ENTRIES so many
+    certificates with serial numbers from 1."""
     issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
     key_file = authority.folder / "ca.key"
     key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
@@ -32,5 +34,8 @@ def make(authority, number, *, revoked=(), issued=None, days=30, critical=False)
         builder = builder.add_extension(unknown, critical=True)
     for identity in revoked:
         entry = x509.RevokedCertificateBuilder().serial_number(identity.serial)
+        builder = builder.add_revoked_certificate(entry.revocation_date(issued).build())
+    for serial in range(1, entries + 1):
+        entry = x509.RevokedCertificateBuilder().serial_number(serial)
         builder = builder.add_revoked_certificate(entry.revocation_date(issued).build())
     return builder.sign(key, hashes.SHA256()).public_bytes(PEM).decode()

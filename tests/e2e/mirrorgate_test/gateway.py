@@ -160,7 +160,7 @@ class Gateway(client.Reachable):
     def port(self):
         return self.ports[0]
 
-    def wait_line(self, pattern, start=0, timeout=15):
+    def wait_line(self, pattern, start=0, timeout=common.LONG):
         """Waits for a line of stderr that matches PATTERN as a whole; returns the match."""
 
         def found():
@@ -207,7 +207,7 @@ class Gateway(client.Reachable):
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait_exit(self, timeout=15):
+    def wait_exit(self, timeout=common.LONG):
         return self.process.wait(timeout=timeout * common.PATIENCE)
 
     def children(self):
@@ -241,7 +241,7 @@ class Gateway(client.Reachable):
         """CPU time of all workers, in ticks of the clock."""
         return sum(cpu_ticks(pid) for pid in self.workers())
 
-    def wait_rest(self, timeout=10):
+    def wait_rest(self, timeout=common.LONG):
         """Waits for half a second in which the workers have next to nothing to do."""
         seen = []
 
@@ -261,7 +261,7 @@ class Gateway(client.Reachable):
         if workers is not None:
             self.signal(signal.SIGTERM)
         try:
-            code = self.wait_exit(30)
+            code = self.wait_exit()
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGABRT)
             code = self.wait_exit()

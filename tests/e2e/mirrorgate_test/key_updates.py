@@ -100,13 +100,17 @@ class KeyUpdater:
             self._waiting = self._waiting[self._sock.send(self._waiting) :]
         return True
 
+    def update(self, times):
+        """Asks for new keys TIMES times; nothing is sent yet."""
+        for _ in range(times):
+            assert _key_update(self._tls, _UPDATE_REQUESTED) == 1
+            assert _handshake(self._tls) == 1
+
     def flood(self, updates, patience):
         """Asks for new keys UPDATES times; returns how often, less when the other side took
         nothing for PATIENCE seconds."""
         for done in range(0, updates, _BATCH):
-            for _ in range(_BATCH):
-                assert _key_update(self._tls, _UPDATE_REQUESTED) == 1
-                assert _handshake(self._tls) == 1
+            self.update(_BATCH)
             if not self.send(patience):
                 return done
         return updates

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 
-from .spot import answer, read_head
+from .spot import answer, is_artifact, read_head
 
 LICENCE = {
     "customer": "acme",
@@ -51,7 +51,7 @@ class Origin:
 
     def asked(self, end=""):
         """The requests for artifacts so far whose path ends with END."""
-        return [it for it in self.requests if it.path.endswith(end) and _is_file(it.path)]
+        return [it for it in self.requests if it.path.endswith(end) and is_artifact(it.path)]
 
     def _script(self, connection, _number):
         while True:
@@ -79,10 +79,6 @@ class Origin:
             return json.dumps(LICENCE).encode()
         file = self.root / path[1:]
         return file.read_bytes() if file.is_file() else None
-
-
-def _is_file(path):
-    return path != "/licence" and "catalogue.json" not in path
 
 
 def honest(content, request):

@@ -156,3 +156,22 @@ class World:
     def identity(self, who):
         """WHO is an identity already, the name of one, or None for no certificate at all."""
         return self.authority.identities[who] if isinstance(who, str) else who
+
+
+def self_signed_ca(days):
+    """A CA of its own as PEM, valid from DAYS[0] to DAYS[1], seen from today."""
+    now = datetime.datetime.utcnow()
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "A CA out of time")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now + datetime.timedelta(days=days[0]))
+        .not_valid_after(now + datetime.timedelta(days=days[1]))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)

@@ -27,6 +27,12 @@ def pin(certificate):
     return "sha256//" + base64.b64encode(hashlib.sha256(info).digest()).decode()
 
 
+def is_artifact(path):
+    """False for what is asked for before any file of a version: licence, indexes, catalogues."""
+    signed = ("index.json", "index.json.p7s", "catalogue.json", "catalogue.json.p7s")
+    return path != "/licence" and not path.endswith(signed)
+
+
 class Spot:
     """One installation: a folder with its spot.yaml. KEYS replace those of the file; None takes one
     away."""

@@ -118,13 +118,15 @@ class Store:
 
 
 class UpstreamStub(Store):
-    """The store that comes with the gateway, with its faults."""
+    """The store that comes with the gateway, with its faults. With SEGMENTS a path can ask for
+    them, and else it is as operators run it."""
 
-    def __init__(self, root, folder, *, listen="127.0.0.1:0", faults=()):
+    def __init__(self, root, folder, *, listen="127.0.0.1:0", faults=(), segments=False):
         super().__init__(root, folder, "")
         arguments = [common.UPSTREAM_STUB, "--root", root, "--listen", listen, "--log", self.log]
         for fault in faults:
             arguments += ["--fault", fault]
+        arguments += ["--fault-segments"] if segments else []
         self.process = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
@@ -139,7 +141,7 @@ class UpstreamStub(Store):
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=10 * common.PATIENCE)
+        self.process.wait(timeout=common.LONG * common.PATIENCE)
         self.process.stdout.close()
         self.stderr.join()
         for trace in ("Sanitizer", "runtime error:"):
@@ -222,7 +224,7 @@ class Nginx(Store):
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=common.LONG)
 
 
 class ScriptedStore:

@@ -19,9 +19,13 @@ class Bench:
     scripted: typing.Any  # a store.ScriptedStore; each case sets what it does by .play(script)
     scripted_gate: typing.Any  # the same gateway in front of `scripted`
     folder: pathlib.Path  # for files of the cases; names there must not collide
-    # For the cases of revocation_lists only: .gate, in front of `store`, and .replace(list), which
-    # installs the bytes of a list, or takes the file away for None, and has the gateway reload.
+    # For the cases of revocation_lists only: .gate, in front of `store`, .replace(list), which
+    # installs the bytes of a list, or takes the file away for None, and has the gateway reload, and
+    # .restart(list), which tells whether the gateway starts again with it.
     revocation: typing.Any = None
+    # For the flood of refusals: the gate with its limits as they come, where `gate` has none on
+    # refusals, so that many cases in a second are not one too many.
+    limited_gate: typing.Any = None
 
     @property
     def is_mirrorgate(self):

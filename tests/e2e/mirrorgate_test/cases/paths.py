@@ -6,7 +6,7 @@ authorised in one form and fetched in another, or be read without a licence.
 
 from ..pki import SERVER_NAME
 from .refused import EITHER, SMALL, Refused
-from .requests import (BAD_PATH, HOST, JSON, MALFORMED, NOT_ALLOWED, NOT_LICENSED, OTHER, get)  # fmt: skip
+from .requests import (BAD_PATH, HOST, JSON, MALFORMED, NOT_ALLOWED, NOT_LICENSED, OTHER, TOO_LONG, get)  # fmt: skip
 
 CORE = "/artifacts/step-core"
 
@@ -42,7 +42,6 @@ ESCAPES = {
     "except-by-dot": f"{CORE}/./internal/secret.bin",
     "except-by-slashes": f"{CORE}//internal/secret.bin",
     "except-by-dot-dot": f"{CORE}/x/../internal/secret.bin",
-    "except-by-encoding": f"{CORE}/%69nternal/secret.bin",
     "except-by-encoded-slash": f"{CORE}/internal%2fsecret.bin",
     "except-by-semicolon": f"{CORE}/internal;x/secret.bin",
     "except-by-backslash": f"{CORE}/internal\\secret.bin",
@@ -63,7 +62,18 @@ ESCAPES = {
 }
 
 OTHER_SPELLINGS = {
-    "percent-encoded-letter": f"{CORE}/sm%61ll.txt",
+    "percent-encoded-percent": f"{CORE}/small%25.txt",
+    "percent-and-one-hex": f"{CORE}/small%2.txt",
+    "encoded-question-mark": f"{CORE}/small.txt%3fx",
+    "encoded-semicolon": f"{CORE}/small.txt%3Bx",
+    "encoded-asterisk": f"{CORE}/%2a",
+    "encoded-delete": f"{CORE}/a%7fb",
+    "encoded-latin-1": f"{CORE}/caf%e9",
+    "encoded-form-d": f"{CORE}/cafe%cc%81",
+    "encoded-c1-control": f"{CORE}/a%c2%85b",
+    "encoded-line-separator": f"{CORE}/a%e2%80%a8b",
+    "encoded-direction": f"{CORE}/a%e2%80%aeb",
+    "encoded-surrogate": f"{CORE}/%ed%a0%80",
     "percent-encoded-middle-slash": "/artifacts/step-core%2Fsmall.txt",
     "lone-percent": f"{CORE}/%",
     "percent-and-no-hex": f"{CORE}/%zz",
@@ -84,10 +94,7 @@ OTHER_SPELLINGS = {
     "fragment": f"{CORE}/small.txt#x",
     "quote": f'{CORE}/"x"',
     "angle": f"{CORE}/<x>",
-    "brace": f"{CORE}/{{x}}",
     "bar": f"{CORE}/a|b",
-    "caret": f"{CORE}/a^b",
-    "bracket": f"{CORE}/[x]",
     "backtick": f"{CORE}/`x`",
     "encoded-space-at-end": f"{CORE}/small.txt%20",
     "encoded-tab": f"{CORE}/small%09.txt",
@@ -100,7 +107,7 @@ OTHER_SPELLINGS = {
     "utf-8": f"{CORE}/caf\xc3\xa9",
     "too-long-for-a-path": f"{CORE}/" + "a/" * 2500,
     "query-on-licence": "/licence?x",
-    "encoded-licence": "/licenc%65",
+    "encoded-slash-in-licence": "%2flicence",
 }
 NOT_MINE = {
     "another-product": OTHER,
@@ -113,6 +120,8 @@ NOT_MINE = {
     "upper-case-above": "/Artifacts/step-core/small.txt",
     "below-something-else": f"/x{SMALL}",
     "except": f"{CORE}/internal/secret.bin",
+    "except-by-encoding": f"{CORE}/%69nternal/secret.bin",
+    "another-product-by-encoding": "/artifacts/step%2Dplus/plus.zip",
     "except-folder": f"{CORE}/internal/",
     "root": "/",
     "folder-above": "/artifacts/",
@@ -132,6 +141,7 @@ RESERVED = {
     "their-snapshot": ("/snapshots/globex/prod-1/x.json", NOT_ALLOWED),
     "snapshots-without-slash": ("/snapshots", NOT_PERMITTED),
     "healthz": ("/healthz", NOT_PERMITTED),
+    "readyz": ("/readyz", NOT_PERMITTED),
     "status": ("/status", NOT_PERMITTED),
     "status.json": ("/status.json", NOT_PERMITTED),
     "metrics": ("/metrics", NOT_PERMITTED),
@@ -171,7 +181,8 @@ def upload(target):
 
 def spelled(name, target, house):
     raw = get(target=target)
-    return Refused("path form", name, raw, (BAD_PATH, MALFORMED), EITHER, house=house)
+    answers = (TOO_LONG,) if name == "too-long-for-a-path" else (BAD_PATH, MALFORMED)
+    return Refused("path form", name, raw, answers, EITHER, house=house)
 
 
 CASES = [spelled(name, target, False) for name, target in ESCAPES.items()]

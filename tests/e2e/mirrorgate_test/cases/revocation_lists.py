@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from .. import forge
 from . import bench as benches
 from .refused import SMALL, everything, first_status
 
@@ -38,6 +39,21 @@ class MirrorgateList:
             r"mirrorgate: (info: generation .* live on|error: reload refused).*", start
         )
         self.lines = self.gate.stderr.since(start)
+
+    def restart(self, content):
+        """Ends it and starts it with the list CONTENT; False when it does not start then."""
+        self.gate.stop()
+        self._crl.write_bytes(content)
+        return starts(self.gate)
+
+
+def starts(gate):
+    try:
+        gate.start()
+    except AssertionError:
+        gate.process = None  # it has ended, as it should
+        return False
+    return True
 
 
 class Forge:
@@ -68,7 +84,9 @@ class Forge:
             builder = builder.add_extension(x509.CRLNumber(self.number + number), False)
         for value, critical in extra:
             builder = builder.add_extension(value, critical)
-        return builder.sign(key or self.key, digest or hashes.SHA256())
+        if digest:
+            return forge.weakly_signed(builder, key or self.key, digest)
+        return builder.sign(key or self.key, hashes.SHA256())
 
 
 def pem(made):
@@ -90,6 +108,20 @@ def by_a_stranger(forge):
 
 def of_a_delta(forge):
     return pem(forge.list(extra=[(x509.DeltaCRLIndicator(forge.number), True)]))
+
+
+def of_a_delta_not_critical(forge):
+    return pem(forge.list(extra=[(x509.DeltaCRLIndicator(forge.number), False)]))
+
+
+def with_point(**limits):
+    """A list with a distribution point that is not critical and limits what the list covers."""
+    point = {
+        "full_name": None, "relative_name": None, "only_contains_user_certs": False,
+        "only_contains_ca_certs": False, "only_some_reasons": None, "indirect_crl": False,
+        "only_contains_attribute_certs": False, **limits,
+    }  # fmt: skip
+    return lambda forge: pem(forge.list(extra=[(x509.IssuingDistributionPoint(**point), False)]))
 
 
 def with_unknown_critical(forge):
@@ -124,6 +156,26 @@ class BadList(benches.Case):
         return complaint
 
 
+@dataclasses.dataclass
+class OlderAfterRestart(benches.Case):
+    """A list that was good once, from before the revocation: the gateway has been told of a newer
+    one, and is started anew, with the old one in its place."""
+
+    def attempt(self, bench, strict):
+        revocation = bench.revocation
+        good = bench.world.authority.crl.read_bytes()
+        revocation.replace(good)
+        if complaint := judge(revocation.gate):
+            return f"before: {complaint}"
+        older = pem(Forge(bench.world.authority).list(number=-1))
+        complaint = None
+        if revocation.restart(older) and judge(revocation.gate) == "revoked is served":
+            complaint = "revoked is served"
+        if not revocation.restart(good):
+            return "it does not start with the newer list again"
+        return complaint or judge(revocation.gate)
+
+
 def judge(gate):
     for who, served in (("revoked", False), ("acme", True)):
         try:
@@ -149,7 +201,16 @@ LISTS = {
     "unknown-critical-extension": with_unknown_critical,
     "delta": of_a_delta,
     "for-ca-certificates-only": for_ca_certificates_only,
-    "md5": lambda forge: pem(forge.list(digest=hashes.MD5())),
+    "delta-not-critical": of_a_delta_not_critical,
+    "point-for-ca-certificates": with_point(only_contains_ca_certs=True),
+    "point-for-user-certificates": with_point(only_contains_user_certs=True),
+    "point-for-attribute-certificates": with_point(only_contains_attribute_certs=True),
+    "point-indirect": with_point(indirect_crl=True),
+    "point-of-some-reasons": with_point(
+        only_some_reasons=frozenset([x509.ReasonFlags.key_compromise])),
+    "point-elsewhere": with_point(
+        full_name=[x509.UniformResourceIdentifier("http://ca.example/crl")]),
+    "md5": lambda forge: pem(forge.list(digest="md5")),
     "empty": lambda forge: b"",
     "half-written": lambda forge: pem(forge.list())[:200],
     "nuls": lambda forge: bytes(1000),
@@ -162,3 +223,4 @@ HOUSE = {"lower-number", "no-number", "md5"}
 CASES = [
     BadList("revocation list", name, make, house=name in HOUSE) for name, make in LISTS.items()
 ]
+CASES += [OlderAfterRestart("revocation list", "older-after-a-restart", house=True)]

@@ -144,6 +144,8 @@ INVALID = {
     "name-129": snapshot(components=one("a" * 129)),
     "name-base64-end": snapshot(components=one("UEsDBBQAAAAIAA==")),
     "name-plus": snapshot(components=one("a+b")),
+    "name-leading-slash": snapshot(components=one("/etc/passwd")),
+    "name-dots": snapshot(components=one("a/../b")),
     "name-umlaut": snapshot(components=one("ä")),
     "name-trailing-newline": snapshot(components=one("a\n")),
     "name-nul": snapshot(components=one("a\0b")),

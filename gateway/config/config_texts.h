@@ -1,0 +1,16 @@
+/*
+ * All texts of a configuration, one after the other: for who copies or frees them. Private to
+ * gateway/config.
+ */
+#ifndef GATEWAY_CONFIG_TEXTS_H
+#define GATEWAY_CONFIG_TEXTS_H
+
+#include "config.h"
+
+/* Where a text is, which may be NULL. */
+typedef void config_text_fn(char **text, void *arg);
+
+/* Calls FN for each, in an order that depends on the lengths of SELF's lists only. */
+void config_texts_each(struct config *self, config_text_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * Messages between the supervisor and a worker, over a SOCK_SEQPACKET pair: one message a packet,
+ * descriptors travel with it.
+ */
+#ifndef GATEWAY_CHANNEL_H
+#define GATEWAY_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CHANNEL_MAX_FDS = 10, CHANNEL_TEXT_MAX = 512 };
+
+enum channel_type {
+	CHANNEL_ADOPT = 1, /* to the worker, or from the loader: a generation's files */
+	CHANNEL_REOPEN,    /* to the worker: a new access log */
+	CHANNEL_DRAIN,     /* to the worker: finish and exit */
+	CHANNEL_ADOPTED, /* from the worker: the generation is in force there, or TEXT says why not
+	                  */
+	CHANNEL_LOOK_UP, /* from the worker: stores fail, their names may lead elsewhere by now */
+};
+
+struct channel_message {
+	enum channel_type type;
+	uint64_t generation;
+	uint32_t kept, cut;          /* ADOPTED: connections */
+	bool is_refused;             /* ADOPT: the configuration on the disk is not this one's */
+	char text[CHANNEL_TEXT_MAX]; /* ADOPTED: "" when all is well */
+	unsigned fd_count;
+	int fds[CHANNEL_MAX_FDS]; /* -1 where there is none */
+};
+
+/* Makes a connected pair, close-on-exec. */
+bool channel_pair(int ends[2]);
+
+/* Sends a copy of MESSAGE and of its descriptors, which stay the caller's. */
+bool channel_send(int end, const struct channel_message *message);
+
+enum channel_result {
+	CHANNEL_RECEIVED,
+	CHANNEL_NOTHING,
+	CHANNEL_BROKEN, /* a message that makes no sense, or whose descriptors did not fit */
+	CHANNEL_ENDED,
+};
+
+/* Receives one message without waiting; its descriptors become the caller's. Nothing of it is
+ * believed: TEXT is terminated, and a place without a descriptor is -1. */
+enum channel_result channel_receive(int end, struct channel_message *message);
+
+#endif

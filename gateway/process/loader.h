@@ -1,0 +1,64 @@
+/*
+ * Builds generations in a process of its own, one at a time.
+ *
+ * A large policy takes seconds and hundreds of megabytes to compile. Meanwhile the supervisor goes
+ * on with its work, and the memory is gone afterwards. The process logs every problem itself, and
+ * then what the new policy and the new catalogues change.
+ */
+#ifndef GATEWAY_LOADER_H
+#define GATEWAY_LOADER_H
+
+#include <ev.h>
+
+#include "gateway/generation/generation.h"
+#include "sandbox.h"
+
+/* Builds the first generation, in this process, and makes state_dir remember it when REMEMBERED;
+ * NULL after logging every problem. */
+struct generation *loader_build_first(struct config *config, bool remembered);
+
+struct loader;
+
+enum loader_task {
+	/* Every file is read again, but for the catalogues: the configuration first, which says
+	 * what else. When that is refused, for itself or for what it names, the files are those of
+	 * the one in force: a revocation does not wait until it is mended. */
+	LOADER_EVERYTHING,
+	LOADER_CATALOGUES, /* the catalogues are, and all else is as it was */
+	LOADER_STORES,     /* the stores' names are looked up; nothing is built while they stay */
+};
+
+struct loader_result {
+	struct generation *next;
+	int access_log; /* opened, when its name has changed; else -1 */
+	/* The configuration has not changed, for what mirrorgate.yaml holds now is refused. */
+	bool is_refused;
+};
+
+struct loader_events {
+	/* A generation was built; it and the log are the receiver's. What it changes is not logged
+	 * yet. False: it is not taken, as if it had not been built. */
+	bool (*on_built)(void *arg, const struct loader_result *result);
+	/* The process for TASK has ended; BUILT says whether on_built() was called. The reason,
+	 * when not, is in the log. The next load may be started. */
+	void (*on_ended)(void *arg, enum loader_task task, bool built);
+};
+
+/* LOOP must be the default loop, which hears of children. USER is the workers'. */
+struct loader *loader_new(struct ev_loop *loop, const struct sandbox_user *user,
+    const struct loader_events *events, void *arg);
+/* Kills a load under way; no event follows. */
+void loader_free(struct loader *self);
+
+/* Kills a load for TASK under way, unless it was built; no event follows. True when it did. */
+bool loader_stop(struct loader *self, enum loader_task task);
+
+bool loader_is_busy(const struct loader *self);
+/* Starts to build the generation after CURRENT, whose configuration is CONFIG, as TASK says. False,
+ * with the reason logged, when it cannot. Must not be called while it is busy. */
+bool loader_start(struct loader *self, struct config *config, const struct generation *current,
+    enum loader_task task);
+/* In a process forked for something else: gives up what it has inherited of a load. */
+void loader_forget(struct loader *self);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * The inside of the supervisor. Only supervisor.c and supervisor_child.c may include this;
+ * everybody else has supervisor.h.
+ */
+#ifndef GATEWAY_SUPERVISOR_PRIVATE_H
+#define GATEWAY_SUPERVISOR_PRIVATE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "loader.h"
+#include "process_usage.h"
+#include "sandbox.h"
+#include "sockets.h"
+#include "supervisor.h"
+
+struct log_turn;
+struct metrics;
+struct quota;
+
+struct supervisor;
+
+struct child {
+	struct supervisor *supervisor;
+	unsigned index;
+	pid_t pid;        /* 0: not running */
+	int channel;      /* -1: none */
+	uint64_t adopted; /* the last generation it reported */
+	bool adopting;    /* it was told of a generation and has not answered yet */
+	uint32_t kept, cut;
+	bool has_old_log; /* it could not be handed the new one */
+	ev_tstamp started;
+	ev_io io;
+	ev_child exit;
+	ev_timer restart;
+};
+
+struct supervisor {
+	struct ev_loop *loop;
+	struct config *config; /* in force; a reference */
+	unsigned count;
+	struct child *children;
+	struct sockets *sockets;
+	struct metrics *metrics;
+	struct quota *quota;
+	struct integrity_marks *marks;
+	struct sandbox_user user;
+	struct generation *generation;
+	struct loader *loader;
+	bool load_again; /* SIGHUP came during a load: files may have changed since it read them */
+	uint64_t announced; /* the last generation whose line was printed */
+	int access_log;
+	struct log_turn *log_turn;
+	bool draining;
+	int status;
+	ev_signal hangup, terminate, interrupt, quit, reopen;
+	ev_timer watchdog;
+	ev_timer measure; /* of what this process takes, for the metrics */
+	struct process_usage usage;
+	uint64_t reaped;     /* microseconds that children took which are counted already */
+	ev_timer catalogues; /* when to look whether they have changed */
+	ev_timer hand_log;   /* when to try it again */
+	bool lookup_wanted;  /* of the stores' names, when the pause is over */
+	ev_timer lookup_pause;
+};
+
+/* Looks the names of the stores up soon, as a worker asks; no worker can make that often. */
+void supervisor_look_up(struct supervisor *self);
+
+/* ---- supervisor_child.c ---- */
+
+void supervisor_child_init(struct supervisor *self, unsigned index);
+
+/* Starts the worker, and again a moment later when it cannot be started now. */
+void supervisor_child_start(struct child *child);
+
+/* Tells the worker of the generation in force; kills it when it cannot be told. */
+void supervisor_child_send_generation(struct child *child);
+
+#endif

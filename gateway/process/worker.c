@@ -1,0 +1,441 @@
+/*
+ * A worker. The hard part is a change of generation: the pointers are swapped, then every
+ * connection is judged by the new ones. To verify one certificate takes 75 microseconds, 10,000
+ * take the better part of a second, so this is done in pieces, a piece in each turn of the loop;
+ * a connection on which something happens before its turn judges itself first.
+ */
+#include "worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "gateway/client_side/connection.h"
+#include "gateway/client_side/handshake_failures.h"
+#include "gateway/client_side/listener.h"
+#include "gateway/client_side/room_places.h"
+#include "gateway/client_side/turns.h"
+#include "gateway/config/config_stores.h"
+#include "gateway/node/log.h"
+#include "gateway/request/access_log.h"
+#include "gateway/request/snapshot.h"
+#include "gateway/store/upstream.h"
+#include "gateway/tls/tls_library.h"
+#include "process_usage.h"
+
+/* Descriptors kept for the files of the next generation, so that a worker whose clients have
+ * taken all the others can still adopt it. */
+enum { RESERVE = GENERATION_FILES + 1 };
+
+/* Seconds that the judging of connections may hold up everything else in a turn of the loop. */
+static const ev_tstamp review_piece = 0.02;
+
+static const ev_tstamp lookup_pause = 1; /* between two questions for a look-up */
+
+struct worker {
+	const struct worker_options *options;
+	struct config *config; /* in force; a reference */
+	int reserve[RESERVE];
+	struct services services;
+	struct listener *listener;
+	ev_io channel;
+	ev_timer drain_timer;
+	ev_timer review;    /* connections wait to be judged by a new generation */
+	ev_timer dates;     /* certificates and licences end while connections go on */
+	ev_tstamp asked_at; /* for a look-up of the stores' names */
+	struct process_usage usage;
+	int status;
+};
+
+static void on_lost_store(void *arg);
+
+/* Goes by NEXT, whose reference becomes the worker's. Waits that have begun keep their times, and
+ * exchanges that have begun their store. */
+static void
+adopt_config(struct worker *self, struct config *next)
+{
+	struct services *services = &self->services;
+	const struct worker_options *options = self->options;
+
+	assert(self->config == NULL || next->listen_count == self->config->listen_count);
+	if (services->upstream == NULL ||
+	    !config_stores_are_same(upstream_config(services->upstream), next)) {
+		if (services->upstream != NULL)
+			upstream_retire(services->upstream);
+		upstream_unref(services->upstream);
+		services->upstream =
+		    upstream_new(services->loop, next, options->metrics, options->index);
+		upstream_on_lost(services->upstream, on_lost_store, self);
+	}
+	access_log_enable(services->access_log, next->access_log != NULL);
+	log_set_level((enum log_level)next->log_level);
+	services->config = next;
+	config_free(self->config);
+	self->config = next;
+}
+
+static bool
+adopt(struct worker *self, const struct generation *generation, char error[TLS_ERROR_MAX])
+{
+	struct services *services = &self->services;
+	struct generation_parts parts;
+
+	assert(generation->number > services->generation);
+	if (!generation_open(generation, services->tls, &parts, error))
+		return false;
+	assert(parts.policy != NULL && parts.tls != NULL);
+	adopt_config(self, parts.config);
+	policy_free(services->policy);
+	if (services->tls != NULL && services->tls != parts.tls)
+		tls_context_retire(services->tls);
+	tls_context_unref(services->tls);
+	catalogue_image_free(services->catalogues);
+	services->policy = parts.policy;
+	services->tls = parts.tls;
+	services->catalogues = parts.catalogues;
+	upstream_move(services->upstream, parts.stores);
+	free(parts.stores);
+	services->generation = generation->number;
+	return true;
+}
+
+struct second {
+	time_t now;
+	struct connection_states states;
+};
+
+static void
+on_second_of(struct connection *connection, void *arg)
+{
+	struct second *second = arg;
+
+	connection_count_state(connection, &second->states);
+	connection_check_dates(connection, second->now);
+}
+
+static void
+on_second(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *self = timer->data;
+	struct services *services = &self->services;
+	struct second second = {.now = (time_t)ev_now(loop)};
+
+	(void)events;
+	assert(self->listener != NULL);
+	listener_each(self->listener, on_second_of, &second);
+	connection_count_states(services->metrics, services->worker, &second.states);
+	process_usage_report(&self->usage, services->metrics, services->worker);
+	listener_restore_reserve(self->listener);
+}
+
+/* Tells the supervisor that the generation in force is adopted, or with ERROR that another is not.
+ */
+static void
+answer(struct worker *self, uint64_t generation, const char *error)
+{
+	const struct review *review = &self->services.review;
+	struct channel_message message = {.type = CHANNEL_ADOPTED,
+	    .generation = generation,
+	    .kept = review->kept,
+	    .cut = review->cut};
+
+	(void)snprintf(message.text, sizeof message.text, "%s", error);
+	if (channel_send(self->options->channel, &message))
+		return;
+	/* It would wait for the answer without end, and tell of no other generation. */
+	log_error("worker %u cannot answer the supervisor (%s): it ends", self->options->index,
+	    strerror(errno));
+	self->status = EXIT_FAILURE;
+	ev_break(self->services.loop, EVBREAK_ALL);
+}
+
+/* Once in each turn of the loop until every connection has been judged. */
+static void
+on_review(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *self = timer->data;
+	ev_tstamp until = ev_time() + review_piece;
+	struct connection *connection;
+
+	(void)events;
+	assert(self->services.generation > 0);
+	ev_timer_stop(loop, timer); /* a newer generation may have come in between */
+	while ((connection = listener_walk_next(self->listener)) != NULL) {
+		connection_reauthorise(connection);
+		if (ev_time() < until)
+			continue;
+		ev_timer_start(loop, timer);
+		return;
+	}
+	answer(self, self->services.generation, "");
+}
+
+static void
+adopt_message(struct worker *self, const struct channel_message *message)
+{
+	struct generation generation = {.number = message->generation};
+	char error[TLS_ERROR_MAX] = "";
+
+	assert(message->fd_count == GENERATION_FILES);
+	for (int i = 0; i < GENERATION_FILES; i++)
+		generation.files[i] = message->fds[i];
+	bool adopted = adopt(self, &generation, error);
+	for (int i = 0; i < GENERATION_FILES; i++)
+		if (generation.files[i] >= 0)
+			close(generation.files[i]);
+	if (!adopted) {
+		answer(self, message->generation, error);
+		return;
+	}
+	self->services.review = (struct review){0, 0};
+	listener_walk(self->listener);
+	on_review(self->services.loop, &self->review, 0);
+}
+
+/* Asks the supervisor, who can look names up and decides how often. It does no harm when this is
+ * not sent: a store that goes on failing asks again. */
+static void
+on_lost_store(void *arg)
+{
+	struct worker *self = arg;
+	const struct channel_message message = {.type = CHANNEL_LOOK_UP};
+	ev_tstamp now = ev_now(self->services.loop);
+
+	if (now - self->asked_at < lookup_pause)
+		return;
+	self->asked_at = now;
+	(void)channel_send(self->options->channel, &message);
+}
+
+static void
+on_drained(void *arg)
+{
+	struct worker *self = arg;
+	assert(self->services.draining);
+	ev_break(self->services.loop, EVBREAK_ALL);
+}
+
+static void
+drain_connection(struct connection *connection, void *arg)
+{
+	(void)arg;
+	connection_drain(connection);
+}
+
+static void
+close_connection(struct connection *connection, void *arg)
+{
+	(void)arg;
+	connection_close(connection, CLOSE_DRAIN_TIMEOUT);
+}
+
+static void
+on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *self = timer->data;
+
+	(void)events;
+	assert(self->services.draining);
+	log_warning(
+	    "drain timeout: %zu connections are closed", listener_connection_count(self->listener));
+	listener_each(self->listener, close_connection, NULL);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Announced long enough: take no more connections, and leave when the last has ended. */
+static void
+start_draining(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	assert(services->announcing && !services->draining);
+	listener_close(self->listener);
+	services->draining = true;
+	listener_each(self->listener, drain_connection, NULL);
+	if (listener_connection_count(self->listener) == 0) {
+		ev_break(services->loop, EVBREAK_ALL);
+		return;
+	}
+	listener_on_empty(self->listener, on_drained, self);
+	ev_set_cb(&self->drain_timer, on_drain_timeout);
+	ev_timer_set(&self->drain_timer, services->config->drain_timeout, 0.);
+	ev_timer_start(services->loop, &self->drain_timer);
+}
+
+static void
+on_announced(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	start_draining(timer->data);
+}
+
+static void
+announce_drain(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	if (services->announcing)
+		return;
+	assert(!services->draining);
+	services->announcing = true;
+	ev_timer_init(&self->drain_timer, on_announced, services->config->drain_announce, 0.);
+	self->drain_timer.data = self;
+	ev_timer_start(services->loop, &self->drain_timer);
+}
+
+static void
+hold_reserve(struct worker *self)
+{
+	for (int i = 0; i < RESERVE; i++)
+		self->reserve[i] = fcntl(self->options->channel, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
+release_reserve(struct worker *self)
+{
+	for (int i = 0; i < RESERVE; i++)
+		if (self->reserve[i] >= 0)
+			close(self->reserve[i]);
+}
+
+static void on_message(struct worker *self, const struct channel_message *message);
+
+static void
+on_channel(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *self = io->data;
+	struct channel_message message;
+
+	(void)events;
+	release_reserve(self);
+	switch (channel_receive(io->fd, &message)) {
+	case CHANNEL_NOTHING:
+		break;
+	case CHANNEL_BROKEN: /* perhaps a generation that cannot be adopted: do not go on without */
+		log_error("worker %u cannot take a message: it ends", self->options->index);
+		self->status = EXIT_FAILURE;
+		ev_break(loop, EVBREAK_ALL);
+		break;
+	case CHANNEL_ENDED:
+		log_error("the supervisor is gone: worker %u ends", self->options->index);
+		ev_break(loop, EVBREAK_ALL);
+		break;
+	case CHANNEL_RECEIVED:
+		on_message(self, &message);
+		break;
+	}
+	hold_reserve(self);
+}
+
+static void
+on_message(struct worker *self, const struct channel_message *message)
+{
+	switch (message->type) {
+	case CHANNEL_ADOPT:
+		adopt_message(self, message);
+		break;
+	case CHANNEL_REOPEN:
+		assert(message->fd_count == 1 && message->fds[0] >= 0);
+		access_log_reopen(self->services.access_log, message->fds[0]);
+		break;
+	case CHANNEL_DRAIN:
+		announce_drain(self);
+		break;
+	case CHANNEL_ADOPTED:
+	case CHANNEL_LOOK_UP:
+		break;
+	}
+}
+
+static bool
+set_up(struct worker *self)
+{
+	const struct worker_options *options = self->options;
+	struct services *services = &self->services;
+	char error[TLS_ERROR_MAX];
+
+	assert(options->channel >= 0 && options->generation != NULL);
+	assert(options->metrics != NULL && options->quota != NULL && options->marks != NULL);
+	(void)tls_library_trim();
+	services->loop = ev_loop_new(EVFLAG_NOENV);
+	if (services->loop == NULL) {
+		log_error("worker %u has no event loop", options->index);
+		return false;
+	}
+	services->worker = options->index;
+	services->metrics = options->metrics;
+	services->quota = options->quota;
+	services->marks = options->marks;
+	services->wire = tls_wire_buffers_new();
+	services->piece = buffer_alloc(TLS_PIECE_MAX + 1);
+	services->access_log = access_log_new(services->loop, options->access_log,
+	    options->log_turn, options->metrics, options->index);
+	services->failures = handshake_failures_new(services->loop, services->access_log);
+	if (!adopt(self, options->generation, error)) {
+		log_error("worker %u: %s", options->index, error);
+		return false;
+	}
+	services->places = room_places_new();
+	services->turns = turns_new(services->loop, connection_turn);
+	snapshot_prepare();
+	self->listener = listener_new(services, options->sockets);
+	connection_count_name(services->metrics);
+	process_usage_begin(&self->usage);
+	ev_io_init(&self->channel, on_channel, options->channel, EV_READ);
+	self->channel.data = self;
+	ev_io_start(services->loop, &self->channel);
+	ev_timer_init(&self->review, on_review, 0., 0.);
+	self->review.data = self;
+	ev_timer_init(&self->dates, on_second, 1., 1.);
+	self->dates.data = self;
+	ev_timer_start(services->loop, &self->dates);
+	return true;
+}
+
+static void
+tear_down(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	listener_each(self->listener, close_connection, NULL);
+	assert(listener_connection_count(self->listener) == 0);
+	listener_free(self->listener);
+	process_usage_end(&self->usage);
+	room_places_free(services->places);
+	turns_free(services->turns);
+	upstream_unref(services->upstream);
+	handshake_failures_free(services->failures);
+	access_log_free(services->access_log);
+	policy_free(services->policy);
+	tls_context_unref(services->tls);
+	catalogue_image_free(services->catalogues);
+	config_free(self->config);
+	tls_wire_buffers_free(services->wire);
+	free(services->piece);
+	ev_loop_destroy(services->loop);
+}
+
+int
+worker_run(const struct worker_options *options)
+{
+	struct worker self = {.options = options, .status = EXIT_SUCCESS};
+	struct channel_message ready = {
+	    .type = CHANNEL_ADOPTED, .generation = options->generation->number};
+
+	if (!set_up(&self) || !sandbox_enter(options->user))
+		return EXIT_FAILURE;
+	generation_close(options->generation);
+	hold_reserve(&self);
+	listener_start(self.listener);
+	if (!channel_send(options->channel, &ready))
+		return EXIT_FAILURE;
+	ev_run(self.services.loop, 0);
+	tear_down(&self);
+	return self.status;
+}

@@ -1,0 +1,169 @@
+/*
+ * The body of the store's answer, and the end. The hard part is the end: only when the answer was
+ * complete, exact and its sender willing does the connection go back to the pool.
+ */
+#include "exchange_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gateway/node/log.h"
+#include "store_servers.h"
+#include "upstream.h"
+
+/* The body is complete. Whatever else the store has sent makes its connection unusable. */
+static void
+finish(struct exchange *self, bool clean)
+{
+	assert(self->remaining == 0 && self->connection != NULL);
+	self->phase = EXCHANGE_DONE;
+	ev_timer_stop(self->services->loop, &self->timer);
+	store_server_answered(upstream_server(self->connection));
+	clean = clean && self->response.keeps_alive && self->sent == buffer_size(&self->out);
+	if (clean)
+		upstream_release(self->connection);
+	else
+		upstream_discard(self->connection);
+	self->connection = NULL;
+}
+
+static enum exchange_status
+cut(struct exchange *self, const char *why)
+{
+	assert(self->remaining > 0);
+	exchange_blame(self, why);
+	log_warning("%s, %llu bytes missing, while %s store %s", why, self->remaining,
+	    exchange_doing[self->phase], self->store_name);
+	services_count(self->services, METRIC_STORE_FAILURES, 1);
+	exchange_drop_connection(self);
+	return EXCHANGE_CUT;
+}
+
+/* Takes body bytes that came with the head. */
+static size_t
+take_buffered(struct exchange *self, char *bytes, size_t n)
+{
+	assert(self->scan.head_len <= buffer_size(&self->in));
+	size_t buffered = buffer_size(&self->in) - self->scan.head_len;
+	size_t taken = buffered < n ? buffered : n;
+
+	if (taken > self->remaining)
+		taken = (size_t)self->remaining;
+	if (taken == 0)
+		return 0;
+	memcpy(bytes, buffer_bytes(&self->in) + self->scan.head_len, taken);
+	self->scan.head_len += taken;
+	if (self->scan.head_len == buffer_size(&self->in)) {
+		buffer_fini(&self->in);
+		self->scan.head_len = 0;
+	}
+	return taken;
+}
+
+enum exchange_status
+exchange_read(struct exchange *self, char *bytes, size_t n, size_t *got)
+{
+	*got = 0;
+	if (self->phase == EXCHANGE_DONE)
+		return EXCHANGE_END;
+	assert(self->phase == EXCHANGE_BODY && n > 0);
+	if (self->connection == NULL)
+		return EXCHANGE_CUT;
+	if (self->remaining == 0) {
+		finish(self, buffer_size(&self->in) == self->scan.head_len);
+		return EXCHANGE_END;
+	}
+	size_t taken = take_buffered(self, bytes, n);
+	if (taken == 0) {
+		if (self->drained) /* its reader is on, and tells of more */
+			return EXCHANGE_WAIT;
+		/* One byte more than is due, so that a store that sends more is noticed. */
+		size_t most = self->remaining < n ? (size_t)self->remaining + 1 : n;
+		ssize_t r = recv(upstream_fd(self->connection), bytes, most, 0);
+		if (r < 0 && (errno == EAGAIN || errno == EINTR))
+			return EXCHANGE_WAIT;
+		if (r <= 0)
+			return cut(self, r == 0 ? "connection closed" : strerror(errno));
+		taken = (size_t)r;
+		self->drained = taken < most;
+		exchange_restart_timer(self);
+	}
+	bool excess = taken > self->remaining;
+	*got = excess ? (size_t)self->remaining : taken;
+	assert(*got > 0 && *got <= n);
+	self->remaining -= *got;
+	if (!self->events->check_piece(self->arg, bytes, *got, self->remaining == 0)) {
+		--*got;
+		self->remaining++;
+		exchange_reject(self);
+		return EXCHANGE_CUT;
+	}
+	if (self->remaining == 0)
+		finish(self, !excess && buffer_size(&self->in) == self->scan.head_len);
+	return EXCHANGE_OK;
+}
+
+bool
+exchange_has_more(const struct exchange *self)
+{
+	bool buffered = buffer_size(&self->in) > self->scan.head_len;
+
+	return self->phase == EXCHANGE_BODY && self->remaining > 0 && (buffered || !self->drained);
+}
+
+void
+exchange_reject(struct exchange *self)
+{
+	assert(self->phase == EXCHANGE_BODY);
+	services_count(self->services, METRIC_STORE_FAILURES, 1);
+	exchange_drop_connection(self);
+}
+
+void
+exchange_pause(struct exchange *self)
+{
+	if (self->connection == NULL || self->paused)
+		return;
+	assert(self->phase == EXCHANGE_BODY);
+	self->paused = self->was_paused = true;
+	ev_timer_stop(self->services->loop, &self->timer);
+	upstream_want_read(self->connection, false);
+}
+
+void
+exchange_resume(struct exchange *self)
+{
+	if (self->connection == NULL || !self->paused)
+		return;
+	assert(self->phase == EXCHANGE_BODY);
+	self->paused = self->drained = false;
+	exchange_restart_timer(self);
+	upstream_want_read(self->connection, true);
+}
+
+void
+exchange_free(struct exchange *self)
+{
+	size_t got;
+
+	if (self == NULL)
+		return;
+	assert(self->phase != EXCHANGE_BODY || self->scan.head_len <= buffer_size(&self->in));
+	/* An unwanted body that is all here already need not cost the connection. */
+	if (self->connection != NULL && self->phase == EXCHANGE_BODY &&
+	    self->remaining <= buffer_size(&self->in) - self->scan.head_len) {
+		self->scan.head_len += (size_t)self->remaining;
+		self->remaining = 0;
+		(void)exchange_read(self, (char[1]){0}, 1, &got);
+	}
+	ev_timer_stop(self->services->loop, &self->timer);
+	upstream_discard(self->connection);
+	upstream_unref(self->upstream);
+	buffer_fini(&self->out);
+	buffer_fini(&self->body);
+	buffer_fini(&self->in);
+	free(self);
+}

@@ -1,0 +1,29 @@
+/*
+ * What to ask the store, and how that is written (design, section 4: regenerated requests).
+ *
+ * The path that was authorised is the path that is written, in its one spelling.
+ */
+#ifndef GATEWAY_EXCHANGE_ORDER_H
+#define GATEWAY_EXCHANGE_ORDER_H
+
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "gateway/http/request_gate.h"
+
+/* What to ask. All texts are the caller's. */
+struct exchange_order {
+	const struct request *request; /* method, range and conditions */
+	const char *path;              /* what to send: canonical, decoded */
+	size_t path_len;
+	const char *customer;
+	const char *request_id;
+	const char *body; /* PUT */
+	size_t body_len;
+};
+
+/* Appends the request's head to OUT, all but Host and the empty line. The method is not
+ * METHOD_OTHER; the body is not written. */
+void exchange_order_print(const struct exchange_order *order, struct buffer *out);
+
+#endif

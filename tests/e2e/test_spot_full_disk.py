@@ -1,0 +1,321 @@
+"""An installation is one version or the other: full disks, obstacles, kills, what is reported."""
+
+import errno
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+
+import pytest
+from mirrorgate_test import common
+from mirrorgate_test.spot import PROGRAM
+
+from test_spot_fetch import publish, tree
+
+OLD = {"lib/core.so": random.Random(1).randbytes(300_000), "bin/run": b"run 7", "turn": b"file"}
+NEW = {"lib/core-8.so": random.Random(2).randbytes(600_000), "bin/run": b"run 8", "turn/x": b"in"}
+
+
+@pytest.fixture(name="shop")
+def gate_and_store(lab, release):
+    """Version 7.0 in a folder, and 8.0 at the store."""
+    stub = lab.stub()
+    publish(stub.root, release, "7.0", OLD)
+    spot = lab.spot(lab.gateway(stub), release=str(release), tries=1)
+    spot.store, spot.release, spot.here = stub, release, spot.folder / "here"
+    spot.shown = lambda: [
+        it["version"] for it in json.loads(snapshot(spot).stdout)["components"]
+    ]
+    done = spot.run("fetch", "step-core", "--to", spot.here)
+    assert done.returncode == 0, done.stderr
+    publish(stub.root, release, "8.0", NEW)
+    return spot
+
+
+def snapshot(spot):
+    return spot.run("snapshot", "prod-1", "--dry-run")
+
+
+def everything(folder):
+    """All below FOLDER, also folders and links, with contents."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        if path.is_file() and not path.is_symlink() else None
+        for path in sorted(folder.rglob("*"))
+    }  # fmt: skip
+
+
+def is_new(spot):
+    done = spot.run("update")
+    assert done.returncode == 0, done.stderr
+    assert tree(spot.here) == NEW
+    assert sorted(path.name for path in spot.here.iterdir()) == [
+        "bin", "catalogue.json", "catalogue.json.p7s", "lib", "turn",
+    ]  # fmt: skip
+    assert spot.shown() == ["8.0"]
+
+
+# The update runs in a mount namespace of its own, and of a user namespace where that is not root's,
+# so that anybody may make the small disk, whose options are the first word.
+ON_A_DISK = """
+set -e
+mount -t tmpfs -o "$1",mode=0755 none "$2"
+cp -a "$3"/. "$2"
+test -z "$6" || mount -o remount,ro "$2"
+code=0
+folder=$2 old=$3 spot=$4 file=$5
+shift 6
+"$spot" -c "$file" "$@" || code=$?
+find "$old" -mindepth 1 -delete
+cp -a "$folder"/. "$old"
+exit $code
+"""
+
+
+def update_on_a_disk(spot, options, read_only=False, command=("update",)):
+    """Updates a copy of the folder on a tmpfs of its own; returns the process, and the copy."""
+    copy = spot.folder / "copy"
+    shutil.copytree(spot.here, copy, symlinks=True)
+    done = subprocess.run(
+        ["unshare", "-m" if os.getuid() == 0 else "-Urm", "sh", "-c", ON_A_DISK, "sh",
+         options, spot.here, copy, PROGRAM, spot.file, "ro" if read_only else "", *command],
+        capture_output=True, text=True, check=False, timeout=60 * common.PATIENCE,
+    )  # fmt: skip
+    return done, copy
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("size=500k", "8.0 needs 6"),
+        ("size=8m,nr_inodes=16", "files and folders more"),
+    ],
+)
+def test_an_update_on_a_full_disk_leaves_the_old_version_whole(shop, options, sentence):
+    """The disk has room for the old version, and not for the new, not even in its place: that is
+    known before anything is loaded."""
+    before = everything(shop.here)
+    start = shop.store.mark()
+    done, copy = update_on_a_disk(shop, options)
+    assert done.returncode == 1, done.stderr
+    assert sentence in done.stderr and "No space left on device" in done.stderr, done.stderr
+    assert f"{shop.here} is as it was before" in done.stderr, done.stderr
+    assert everything(copy) == before
+    asked = [it["path"] for it in shop.store.requests(start)]
+    assert not [path for path in asked if not path.endswith((".json", ".p7s"))], asked
+    assert shop.shown() == ["7.0"]
+    is_new(shop)
+
+
+def test_what_is_complete_is_good_on_a_read_only_disk(shop):
+    is_new(shop)
+    before = everything(shop.here)
+    done, copy = update_on_a_disk(shop, "size=8m", read_only=True)
+    assert done.returncode == 0, done.stderr
+    assert everything(copy) == before
+
+
+def test_an_update_of_a_read_only_disk_leaves_the_old_version_whole(shop):
+    before = everything(shop.here)
+    done, copy = update_on_a_disk(shop, "size=8m", read_only=True)
+    assert done.returncode == 1, done.stderr
+    assert "Read-only file system" in done.stderr, done.stderr
+    assert everything(copy) == before
+
+
+def test_an_update_that_may_write_no_large_file_leaves_the_old_version_whole(shop):
+    """The new library is in the cache already; 500,000 bytes of it can be written, then no more."""
+    other = shop.folder / "other"
+    assert shop.run("fetch", "step-core", "8.0", "--to", other).returncode == 0
+    shutil.rmtree(other)
+    before = everything(shop.here)
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    done = subprocess.run(
+        [PROGRAM, "-c", shop.file, "update"], preexec_fn=limit, capture_output=True, text=True,
+        check=False, timeout=60 * common.PATIENCE,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "File too large" in done.stderr and "is as it was before" in done.stderr, done.stderr
+    assert everything(shop.here) == before
+    is_new(shop)
+
+
+def own_file(here, outside):
+    (here / "turn").write_bytes(b"my own")
+    return "turn is no folder"
+
+
+def own_folder(here, outside):
+    (here / "lib/core-8.so/mine").mkdir(parents=True)
+    return "lib/core-8.so is a folder"
+
+
+def linked_folder(here, outside):
+    shutil.rmtree(here / "bin")
+    outside.mkdir()
+    (here / "bin").symlink_to(outside)
+    return "bin is a symbolic link"
+
+
+@pytest.mark.parametrize("make", [own_file, own_folder, linked_folder])
+def test_what_is_in_the_way_is_found_before_the_first_change(shop, make):
+    sentence = make(shop.here, shop.folder / "outside")
+    before = everything(shop.here)
+    text = shop.fails(1, "fetch", "step-core", "--to", shop.here)
+    assert sentence in text and "nothing was changed" in text
+    assert everything(shop.here) == before
+    if (shop.folder / "outside").exists():
+        assert not list((shop.folder / "outside").iterdir())
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"run X", b"run 7 and more"])
+def test_a_snapshot_tells_of_nothing_that_is_not_whole(shop, damage):
+    path = shop.here / "bin/run"
+    path.unlink() if damage is None else path.write_bytes(damage)
+    start = shop.store.mark()
+    done = shop.run("snapshot", "prod-1")
+    assert (done.returncode, done.stdout) == (11, ""), done.stderr
+    assert f"{path} is missing, or is not what step-core 7.0 has" in done.stderr
+    assert shop.store.requests(start) == []
+    assert not list(shop.folder.glob("state/outgoing/*"))
+
+
+# Counts what changes a folder, its files and what is on the disk of it; the one with the number
+# STOP_AT kills, or fails with STOP_WITH.
+STOPPER = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+static int stops(int fd)
+{
+    static int seen;
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    path[len > 0 ? len : 0] = 0;
+    const char *folder = getenv("STOP_IN");
+    if (strncmp(path, folder, strlen(folder)) != 0 || ++seen != atoi(getenv("STOP_AT")))
+        return 0;
+    if (getenv("STOP_WITH") == NULL)
+        kill(getpid(), SIGKILL);
+    errno = atoi(getenv("STOP_WITH"));
+    return 1;
+}
+#define STEP(type, name, fd, parameters, ...) \
+    type name parameters { return stops(fd) ? -1 : (type)syscall(SYS_##name, __VA_ARGS__); }
+STEP(int, fsync, a, (int a), a)
+STEP(int, fallocate, a, (int a, int b, off_t c, off_t d), a, b, c, d)
+STEP(int, mkdirat, a, (int a, const char *b, mode_t c), a, b, c)
+STEP(int, unlinkat, a, (int a, const char *b, int c), a, b, c)
+STEP(int, symlinkat, b, (const char *a, int b, const char *c), a, b, c)
+STEP(int, fchmod, a, (int a, mode_t b), a, b)
+STEP(int, renameat2, c, (int a, const char *b, int c, const char *d, unsigned e), a, b, c, d, e)
+STEP(ssize_t, write, a, (int a, const void *b, size_t c), a, b, c)
+int renameat(int a, const char *b, int c, const char *d) { return renameat2(a, b, c, d, 0); }
+"""
+
+
+@pytest.fixture(name="stopper", scope="module")
+def library_that_stops(tmp_path_factory):
+    return common.library(tmp_path_factory.mktemp("stopper"), STOPPER)
+
+
+def stopped_at(shop, stopper, number, how=()):
+    """Updates, and is stopped before change NUMBER of the folder."""
+    return shop.run("-q", "update", environment={
+        "LD_PRELOAD": str(stopper), "STOP_AT": str(number), "STOP_IN": str(shop.here),
+        **dict(how),
+        "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", ""),
+    })  # fmt: skip
+
+
+def stops_everywhere(shop, stopper, *, how, after):
+    """Updates a copy of 7.0 again and again, stopped one step later each time (a few steps, while
+    nothing old is touched yet), and calls AFTER with the process; returns what that returned. The
+    new files are in the cache."""
+    other, copy = shop.folder / "other", shop.folder / "copy"
+    assert shop.run("fetch", "step-core", "8.0", "--to", other).returncode == 0
+    shutil.rmtree(other)
+    shutil.copytree(shop.here, copy)
+    seen, number, stride = [], 1, 5
+    while number < 400:
+        shutil.rmtree(shop.here)
+        shutil.copytree(copy, shop.here)
+        done = stopped_at(shop, stopper, number, how(number))
+        late = (shop.here / ".spot.part.json").exists() or ".spot.part.json" in done.stderr
+        if stride > 1 and (late or done.returncode == 0):
+            number, stride = max(number - stride + 1, 1), 1
+            continue
+        if done.returncode == 0 and (not how(number) or seen[-5:] == ["8.0"] * 5):
+            return seen
+        seen.append(after(number, done))
+        number += stride
+    pytest.fail("the update never ends")
+
+
+def own(folder):
+    return {path: text for path, text in tree(folder).items() if not path.startswith(".spot")}
+
+
+def version_in(shop):
+    """What is whole in the folder, and reported; nothing else is there."""
+    shown = snapshot(shop)
+    assert shown.returncode == 0, shown.stderr
+    [version] = [it["version"] for it in json.loads(shown.stdout)["components"]]
+    assert own(shop.here) == {"7.0": OLD, "8.0": NEW}[version]
+    return version
+
+
+def test_killed_before_each_change_the_next_run_ends_it_without_a_server(shop, stopper):
+    offline = shop.folder / "offline.yaml"
+    port = shop.file.read_text().split("127.0.0.1:")[1].split('"')[0].split("'")[0].split()[0]
+    offline.write_text(shop.file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:1"))
+
+    def after(number, done):
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        shown = snapshot(shop)
+        assert shown.returncode in (0, 11), shown.stderr
+        again = common.run([PROGRAM, "-c", offline, "update"])
+        assert again.returncode == 4, again.stderr
+        version = version_in(shop)
+        if shown.returncode == 0:  # it was true
+            [told] = json.loads(shown.stdout)["components"]
+            assert told["version"] in ("7.0", version)
+        if number % 16 == 0:
+            is_new(shop)
+        return version
+
+    seen = stops_everywhere(shop, stopper, how=lambda number: {}, after=after)
+    assert set(seen) == {"7.0", "8.0"} and seen == sorted(seen), seen
+    assert seen.count("8.0") > 8, seen
+
+
+def test_a_step_that_fails_leaves_one_version_whole(shop, stopper):
+    def how(number):
+        return {"STOP_WITH": str(int(errno.ENOSPC if number % 2 else errno.EIO))}
+
+    def after(number, done):
+        assert done.returncode in (0, 1), (number, done.stderr)
+        version = version_in(shop)
+        if done.returncode:
+            assert version == "7.0" and "is as it was before" in done.stderr, (number, done.stderr)
+        if number % 16 == 0:
+            is_new(shop)
+        return version
+
+    seen = stops_everywhere(shop, stopper, how=how, after=after)
+    assert seen.count("7.0") > 8, seen

@@ -1,0 +1,119 @@
+"""Versions side by side, a link that is exchanged, and the way back."""
+
+import json
+import os
+import signal
+
+import pytest
+from mirrorgate_test import common
+
+from test_spot_fetch import publish, tree
+from test_spot_full_disk import NEW, OLD, library_that_stops, stopped_at
+
+__all__ = ["library_that_stops"]  # a fixture
+
+NEXT = {"bin/run": b"run 9"}
+
+
+@pytest.fixture(name="shop")
+def gate_and_store(lab, release):
+    """Version 7.0 in a folder, and 8.0 at the store."""
+    stub = lab.stub()
+    publish(stub.root, release, "7.0", OLD)
+    spot = lab.spot(lab.gateway(stub), release=str(release), tries=1, layout="versions")
+    spot.store, spot.release, spot.here = stub, release, spot.folder / "here"
+    spot.current, spot.previous = spot.here / "current", spot.here / "previous"
+    done = spot.run("fetch", "step-core", "--to", spot.here)
+    assert done.returncode == 0, done.stderr
+    publish(stub.root, release, "8.0", NEW)
+    return spot
+
+
+def update(spot):
+    done = spot.run("update")
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def shown(spot):
+    done = spot.run("snapshot", "prod-1", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return [it["version"] for it in json.loads(done.stdout)["components"]]
+
+
+def test_versions_lie_side_by_side_and_the_one_before_stays(shop, release):
+    assert os.readlink(shop.current) == "7.0" and tree(shop.current) == OLD
+    assert shown(shop) == ["7.0"]
+    update(shop)
+    assert os.readlink(shop.current) == "8.0" and tree(shop.current) == NEW
+    assert os.readlink(shop.previous) == "7.0" and tree(shop.previous) == OLD
+    assert shown(shop) == ["8.0"]
+    publish(shop.store.root, release, "9.0", NEXT)
+    (shop.here / "mine").write_bytes(b"my own")
+    update(shop)
+    assert sorted(path.name for path in shop.here.iterdir()) == [
+        "8.0", "9.0", "current", "mine", "previous",
+    ]  # fmt: skip
+    assert tree(shop.current) == NEXT and tree(shop.previous) == NEW
+    update(shop)
+    assert os.readlink(shop.previous) == "8.0"
+
+
+def test_a_rollback_goes_back_without_a_server_and_forward_again(shop):
+    update(shop)
+    start = shop.store.mark()
+    done = shop.run("--json", "rollback", shop.here)
+    assert json.loads(done.stdout) == {"folder": str(shop.here), "version": "7.0"}
+    assert tree(shop.current) == OLD and tree(shop.previous) == NEW
+    assert shown(shop) == ["7.0"]
+    assert shop.run("rollback", shop.here).returncode == 0
+    assert tree(shop.current) == NEW
+    assert shop.store.requests(start) == []
+
+
+def test_nothing_goes_back_to_what_is_not_whole_or_not_there(shop):
+    assert "has no version but 7.0" in shop.fails(1, "rollback", shop.here)
+    update(shop)
+    (shop.previous / "bin/run").write_bytes(b"run X")
+    assert "does not hold step-core 7.0 whole" in shop.fails(11, "rollback", shop.here)
+    assert os.readlink(shop.current) == "8.0"
+    assert "cannot open" in shop.fails(1, "rollback", shop.folder / "nowhere")
+    assert "has no versions side by side" in shop.fails(1, "rollback", shop.folder)
+
+
+def test_a_folder_that_was_filled_in_place_stays_so(lab, release):
+    stub = lab.stub()
+    publish(stub.root, release, "7.0", OLD)
+    spot = lab.spot(lab.gateway(stub), release=str(release))
+    here = spot.folder / "here"
+    assert spot.run("fetch", "step-core", "--to", here).returncode == 0
+    spot.file.write_text(spot.file.read_text() + "layout: versions\n")
+    publish(stub.root, release, "8.0", NEW)
+    assert "is installed in place, and stays so" in update(spot).stderr
+    assert tree(here) == NEW and not (here / "current").exists()
+    spot.file.write_text(spot.file.read_text().replace("layout: versions", "layout: sideways"))
+    assert "`layout` must be in-place or versions" in spot.run("list").stderr
+
+
+def test_killed_before_each_step_there_is_one_version_or_the_other(shop, stopper):
+    seen, number, stride = [], 1, 4
+    while number < 400:
+        done = stopped_at(shop, stopper, number)
+        [version] = shown(shop)
+        seen.append(version)
+        assert os.readlink(shop.current) == version
+        assert tree(shop.current) == {"7.0": OLD, "8.0": NEW}[version]
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        common.run(["rm", "-rf", shop.here / "8.0"])
+        if version == "8.0":  # once more, from before the switch, one step at a time
+            shop.current.unlink()
+            shop.current.symlink_to("7.0")
+            number, stride = (number - stride, 1) if stride > 1 else (number, stride)
+        shop.previous.unlink(missing_ok=True)
+        number += stride
+    assert seen[-1] == "8.0" and "7.0" in seen and done.returncode == 0, seen
+    assert sorted(path.name for path in shop.here.iterdir()) == [
+        "7.0", "8.0", "current", "previous",
+    ]  # fmt: skip

@@ -1,0 +1,88 @@
+"""HAProxy in front of a gate: its checks by TLS, and the PROXY headers by which it tells who the client
+is."""
+
+import signal
+
+import pytest
+from mirrorgate_test import pki
+from watchers import Haproxy
+
+SMALL = "/artifacts/step-core/small.txt"
+PROXIED = {"listen": [
+    {"address": "127.0.0.1", "port": 0, "proxy_protocol_from": ["127.0.0.0/8"]}
+]}  # fmt: skip
+HEADERS = {
+    "v1": "send-proxy",
+    "v2": "send-proxy-v2",
+    "v2-crc": "send-proxy-v2 proxy-v2-options crc32c",
+    "v2-tlvs": "send-proxy-v2 proxy-v2-options crc32c,unique-id,authority",
+}
+
+
+@pytest.fixture
+def started(lab):
+    """Starts balancers, and stops them before the gates, whose last lines they would fill."""
+    running = []
+
+    def start(kind, gate, *arguments, **options):
+        running.append(kind(lab.new_folder(kind.__name__), gate, *arguments, **options))
+        return running[-1]
+
+    yield start
+    for balancer in running:
+        balancer.stop()
+
+
+def checking(gate, who="probe"):
+    """The words of a server's line for a check by TLS with the certificate of WHO."""
+    identity = gate.world.identity(who)
+    both = gate.folder / f"{who}.pem"
+    both.write_bytes(identity.cert.read_bytes() + identity.key.read_bytes())
+    authority = gate.world.authority.certificate
+    return (
+        f"check check-ssl check-sni {pki.SERVER_NAME} crt {both} ca-file {authority} verify required"
+    )
+
+
+def http_check(path, version="1.1"):
+    host = f" hdr Host {pki.SERVER_NAME}" if version == "1.1" else ""
+    return [
+        "option httpchk",
+        f"http-check send meth GET uri {path} ver HTTP/{version}{host}",
+        "http-check expect status 200",
+    ]
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_node_that_drains_is_taken_out(lab, started, path, version):
+    gate = lab.gateway(config={"drain": {"announce": "60s"}})
+    balancer = started(Haproxy, gate, checking(gate), lines=http_check(path, version))
+    assert balancer.wait_status("UP")["check_code"] == "200"
+    assert balancer.get(SMALL).status == 200
+    gate.signal(signal.SIGTERM)
+    assert balancer.wait_status("DOWN")["check_code"] == "503"
+    assert gate.get(SMALL).status == 200, "who is connected already is served"
+    gate.signal(signal.SIGQUIT)
+    assert gate.wait_exit() == 0
+
+
+def assert_named(gate, balancer):
+    with balancer.connect(source="127.0.0.7") as connection:
+        response = connection.get(SMALL)
+    assert response.status == 200
+    assert gate.log_line(response.request_id)["client"] == "127.0.0.7"
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_the_client_behind_haproxy_is_known(lab, started, header):
+    gate = lab.gateway(config=PROXIED)
+    assert_named(gate, started(Haproxy, gate, HEADERS[header]))
+
+
+def test_without_the_header_the_client_is_the_balancer(lab, started):
+    gate = lab.gateway()
+    balancer = started(Haproxy, gate)
+    with balancer.connect(source="127.0.0.7") as connection:
+        response = connection.get(SMALL)
+    assert gate.log_line(response.request_id)["client"] == "127.0.0.1"
