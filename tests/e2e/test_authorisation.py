@@ -381,7 +381,7 @@ def test_a_store_that_is_down_shows_in_the_health_check(lab):
     def answer():
         return gate.get("/healthz", who="probe")
 
-    common.wait_until(lambda: answer().status == 503, "the health check fails", 15)
+    common.wait_until(lambda: answer().status == 503, "the health check fails")
     assert b"store-unavailable" in answer().body
     nobody.close()
 

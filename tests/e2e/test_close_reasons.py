@@ -51,7 +51,7 @@ def table():
 def gate(module_lab):
     store = module_lab.stub()
     write_sparse(store.root, LARGE[1:], 64 << 20)
-    timeouts = {"handshake": "1s", "idle": "1s", "send": "1s"}
+    timeouts = {"handshake": "4s", "idle": "4s", "send": "4s"}
     return module_lab.gateway(store, config={"timeouts": timeouts, "log": {"level": "debug"}})
 
 

@@ -175,7 +175,7 @@ def test_timeouts_are_those_of_the_new_file(lab):
     gate = lab.gateway(config={"timeouts": {"idle": "1h", "request": "1h"}})
     with gate.connect() as connection:
         assert connection.get(SMALL).status == 200
-        reload_with(gate, timeouts={"idle": "500ms", "request": "1h"})
+        reload_with(gate, timeouts={"idle": "3s", "request": "1h"})
         assert connection.get(SMALL).status == 200
         connection.assert_ended()
 

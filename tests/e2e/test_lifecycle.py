@@ -212,10 +212,10 @@ def test_it_listens_on_several_addresses(lab, store):
     gate = lab.gateway(store, config={"listen": listens, "workers": 2})
     assert len(gate.ports) == 3
     for host, port in zip(("127.0.0.1", "127.0.0.2"), gate.ports):
-        with socket.create_connection((host, port), timeout=5) as sock:
+        with socket.create_connection((host, port), timeout=common.LONG) as sock:
             with gate.over(sock) as connection:
                 assert connection.get(SMALL).status == 200
-    with socket.create_connection(("::1", gate.ports[2]), timeout=5) as sock:
+    with socket.create_connection(("::1", gate.ports[2]), timeout=common.LONG) as sock:
         with gate.over(sock) as connection:
             response = connection.get(SMALL)
             assert response.status == 200
@@ -225,13 +225,13 @@ def test_it_listens_on_several_addresses(lab, store):
 def test_every_address_of_ipv6_is_every_address_of_ipv4_too(lab, store):
     """And a client of IPv4 is one, to networks and in the log."""
     gate = lab.gateway(store, config={"listen": [{"address": "[::]", "port": 0}]})
-    with socket.create_connection(("127.0.0.1", gate.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=common.LONG) as sock:
         with gate.over(sock) as connection:
             response = connection.get(SMALL)
             assert response.status == 200
             line = gate.log_line(response.request_id)
             assert line["client"].startswith("127.0.0.1")
-    with socket.create_connection(("::1", gate.port), timeout=5) as sock:
+    with socket.create_connection(("::1", gate.port), timeout=common.LONG) as sock:
         with gate.over(sock) as connection:
             assert connection.get(SMALL).status == 200
 
@@ -242,7 +242,7 @@ def test_an_entry_of_ipv4_keeps_its_port_from_that_of_ipv6(lab, store):
     listens = [{"address": "0.0.0.0", "port": port}, {"address": "[::]", "port": port}]
     gate = lab.gateway(store, config={"listen": listens})
     for host in ("127.0.0.1", "::1"):
-        with socket.create_connection((host, port), timeout=5) as sock:
+        with socket.create_connection((host, port), timeout=common.LONG) as sock:
             with gate.over(sock) as connection:
                 assert connection.get(SMALL).status == 200
 

@@ -21,7 +21,7 @@ both_versions = pytest.mark.parametrize("version", ["1.2", "1.3"])
 @contextlib.contextmanager
 def opened(gate, who, version, session=None):
     context = client.tls_context(gate.world.authority, gate.world.identity(who), version)
-    sock = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
+    sock = socket.create_connection(("127.0.0.1", gate.port), timeout=common.LONG)
     with context.wrap_socket(sock, server_hostname=pki.SERVER_NAME, session=session) as tls:
         yield tls
 
@@ -130,7 +130,7 @@ def visit_without_tickets(gate, session=None, who="acme", status=200):
     identity = gate.world.identity(who) if isinstance(who, str) else who
     context = client.tls_context(gate.world.authority, identity, "1.2", ("http/1.1",))
     context.options |= ssl.OP_NO_TICKET
-    sock = socket.create_connection(("127.0.0.1", gate.port), timeout=10)
+    sock = socket.create_connection(("127.0.0.1", gate.port), timeout=common.LONG)
     with context.wrap_socket(sock, server_hostname=pki.SERVER_NAME, session=session) as tls:
         assert ask(tls) == status
         assert not tls.session.has_ticket

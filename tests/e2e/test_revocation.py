@@ -87,7 +87,7 @@ def test_a_session_of_a_revoked_client_is_not_resumed(gate, crl, laptop, version
     context = client.tls_context(gate.world.authority, laptop, version)
 
     def connect(session=None):
-        sock = socket.create_connection(("127.0.0.1", gate.port), timeout=5)
+        sock = socket.create_connection(("127.0.0.1", gate.port), timeout=common.LONG)
         return context.wrap_socket(sock, server_hostname=pki.SERVER_NAME, session=session)
 
     def ask(sock):

@@ -24,7 +24,8 @@ def crowded(lab, most, *, reserved=None, workers=1, **acme):
     if reserved is not None:
         limits["reserved_connections"] = reserved
     gate = lab.gateway(
-        policy=policy(customers=customers), config={"limits": limits, "workers": workers}
+        policy=policy(customers=customers),
+        config={"limits": limits, "workers": workers, "timeouts": {"handshake": "10m"}},
     )
     write_sparse(gate.stores[0].root, LARGE[1:], 64 << 20)
     return gate
@@ -190,7 +191,7 @@ def test_handshakes_that_do_not_go_on_make_room(lab):
     with contextlib.ExitStack() as stack:
         for _ in range(6):
             stack.enter_context(contextlib.closing(gate.tcp()))
-        common.wait_until(lambda: is_served(gate), "one of the six has to go", 8)
+        common.wait_until(lambda: is_served(gate), "one of the six has to go")
 
 
 def test_each_worker_makes_room(lab):

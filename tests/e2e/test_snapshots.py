@@ -356,7 +356,7 @@ def test_pipelined_uploads_and_downloads_keep_their_order(gate, store):
 )
 def test_201_is_sent_only_after_the_store_confirmed(lab, fault, statuses):
     store = lab.stub(faults=[f"*={fault}"])
-    gate = lab.gateway(store, config={"timeouts": {"store_response": "1s"}})
+    gate = lab.gateway(store, config={"timeouts": {"store_response": "3s"}})
     with gate.connect() as connection:
         response = put(connection, snapshot())
     assert response.status in statuses

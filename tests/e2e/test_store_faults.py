@@ -13,7 +13,7 @@ from mirrorgate_test.gateway import timed
 
 SMALL = "/artifacts/step-core/small.txt"
 LARGE = "/artifacts/step-core/large.bin"
-IMPATIENT = {"timeouts": {"store_response": "1s", "store_connect": "1s"}}
+IMPATIENT = {"timeouts": {"store_response": "3s", "store_connect": "3s"}}
 UNCHECKED = {"store": {"eject_after": 0}}  # the store sees requests of clients alone
 
 BAD = (502, "store-bad-response")
@@ -261,7 +261,7 @@ def test_bytes_that_come_unasked_on_an_idle_connection_are_nobodys_answer(lab):
 
     def script(connection, number):
         if number == 1:
-            connection.settimeout(5)
+            connection.settimeout(common.LONG)
         while True:
             try:
                 store.read_head(connection)
@@ -277,7 +277,7 @@ def test_bytes_that_come_unasked_on_an_idle_connection_are_nobodys_answer(lab):
     gate = lab.gateway(store)
     with gate.connect("acme") as acme, gate.connect("initech") as initech:
         assert acme.get(SMALL).body == b"good"
-        assert ended.wait(5), "the gateway drops the store connection that spoke out of turn"
+        assert ended.wait(common.LONG), "the gateway drops the store connection that spoke out of turn"
         for connection in (initech, acme, initech):
             assert connection.get(SMALL).body == b"good"
     assert store.accepted == 2

@@ -18,7 +18,7 @@ LARGE = "/artifacts/step-core/large.bin"
 BODY = b'{"format":"thin-snapshot/1","system":"prod-1","components":[]}'
 JSON = [("Content-Type", "application/json")]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-QUICK = {"timeouts": {"store_response": "2s", "store_connect": "1s"}}
+QUICK = {"timeouts": {"store_response": "4s", "store_connect": "4s"}}
 PASSED_OVER = r"mirrorgate: warning: store {} is passed over for {} s: .*"
 
 
@@ -232,7 +232,7 @@ def test_no_customer_ejects_a_server_by_asking_for_what_it_fails_at(lab, fault):
     another one is served by both all the time."""
     servers = [lab.stub(faults=[f"{LARGE}={fault}"]) for _ in range(2)]
     config = configured(*servers)
-    config["timeouts"] = {"store_response": "400ms"}
+    config["timeouts"] = {"store_response": "2s"}
     gate = lab.gateway(servers[0], config=config)
     with gate.connect("acme") as acme, gate.connect("initech") as initech:
         for i in range(4):
@@ -252,7 +252,7 @@ def test_several_customers_who_agree_eject_a_server(lab, fault):
     well, broken = choosy(lab), lab.stub(faults=[f"/artifacts/*={fault}"])
     write(broken.root, "twice", TWICE)
     config = configured(well, broken)
-    config["timeouts"] = {"store_response": "400ms"}
+    config["timeouts"] = {"store_response": "2s"}
     gate = lab.gateway(well, broken, config=config)
     with gate.connect("acme") as acme, gate.connect("initech") as initech:
 
@@ -334,7 +334,7 @@ def saying_all(store, text):
 def test_when_no_server_is_well_they_are_asked_all_the_same(lab):
     servers = [answering(lab, hang_up), answering(lab, never)]
     config = configured(*servers)
-    config["timeouts"] = {"store_response": "500ms", "store_connect": "500ms"}
+    config["timeouts"] = {"store_response": "2s", "store_connect": "2s"}
     gate = lab.gateway(servers[0], config=config)
     with gate.connect() as connection, gate.connect("probe") as probe:
         assert probe.get("/healthz").status == 200

@@ -103,10 +103,10 @@ def test_request_is_not_prolonged_by_dripping_bytes(lab):
 
 
 def test_request_counts_anew_for_each_request(lab):
-    gate = lab.gateway(config=quick(request="1s"))
+    gate = lab.gateway(config=quick(request="5s"))
     with gate.connect() as connection:
         start = time.monotonic()
-        while time.monotonic() < start + 1.5:
+        while time.monotonic() < start + 6:
             assert connection.get(SMALL).status == 200
 
 
@@ -143,11 +143,11 @@ def test_body_is_not_prolonged_by_dripping_bytes(lab):
 
 
 def test_body_counts_anew_for_each_request(lab):
-    gate = lab.gateway(config=quick(body="1s"))
+    gate = lab.gateway(config=quick(body="5s"))
     body = b'{"format":"thin-snapshot/1","system":"prod-1","components":[]}'
     with gate.connect() as connection:
         start = time.monotonic()
-        while time.monotonic() < start + 1.5:
+        while time.monotonic() < start + 6:
             assert connection.request("PUT", "/snapshots/prod-1", [JSON], body).status == 201
             time.sleep(0.3)
 
@@ -184,10 +184,10 @@ def test_idle_ends_a_connection_that_never_asks(lab):
 
 
 def test_idle_does_not_end_a_connection_that_keeps_asking(lab):
-    gate = lab.gateway(config=quick(idle="1s"))
+    gate = lab.gateway(config=quick(idle="5s"))
     with gate.connect() as connection:
         start = time.monotonic()
-        while time.monotonic() < start + 2:
+        while time.monotonic() < start + 6:
             assert connection.get(SMALL).status == 200
             time.sleep(0.3)
 
@@ -211,14 +211,14 @@ def test_send_cuts_a_client_that_reads_nothing(lab):
 
 def test_send_does_not_cut_a_client_that_reads_slowly(lab):
     store = lab.stub()
-    gate = lab.gateway(store, config=quick(send="1s"))
+    gate = lab.gateway(store, config=quick(send="5s"))
     received = bytearray()
     with gate.connect(receive_buffer=16_384) as connection:
         connection.send_request("GET", "/artifacts/step-core/large.bin")
         response = connection.read_head()
         start = time.monotonic()
-        while time.monotonic() < start + 3:
-            received += connection.read_some(50_000)
+        while time.monotonic() < start + 6:
+            received += connection.read_some(20_000)
             time.sleep(0.1)
         while len(received) < response.content_length:
             piece = connection.read_some(1 << 20)
@@ -251,7 +251,7 @@ def deaf():
 
 
 def test_store_connect_ends_the_wait_for_a_deaf_store(lab, deaf):
-    config = {"store": {"servers": [deaf]}, **quick(store_connect="1s")}
+    config = {"store": {"servers": [deaf]}, **quick(store_connect="2s")}
     gate = lab.gateway(config=config)
     with gate.connect() as connection:
         response, seconds = timed(lambda: connection.get(SMALL))
@@ -264,13 +264,13 @@ def test_store_connect_ends_the_wait_for_a_deaf_store(lab, deaf):
 
 def test_store_connect_lets_the_next_store_answer(lab, deaf):
     store = lab.stub()
-    config = {"store": {"servers": [deaf, store.url]}, **quick(store_connect="1s")}
+    config = {"store": {"servers": [deaf, store.url]}, **quick(store_connect="2s")}
     gate = lab.gateway(store, config=config)
     assert gate.get(SMALL).status == 200
 
 
 def test_store_response_ends_the_wait_for_an_answer(lab):
-    gate = lab.gateway(lab.stub(segments=True), config=quick(store_response="1s"))
+    gate = lab.gateway(lab.stub(segments=True), config=quick(store_response="2s"))
     with gate.connect() as connection:
         response, seconds = timed(lambda: connection.get("/artifacts/step-core/@silent/small.txt"))
         assert fired(seconds, 1)
@@ -285,14 +285,14 @@ def test_store_response_ends_an_answer_whose_head_stops_halfway(lab):
         connection.recv(1)
 
     store = lab.scripted(script)
-    gate = lab.gateway(store, config=quick(store_response="1s"))
+    gate = lab.gateway(store, config=quick(store_response="2s"))
     response, seconds = timed(lambda: gate.get(SMALL))
     assert fired(seconds, 1)
     refusal(response, 504, "store-timeout")
 
 
 def test_store_response_cuts_a_body_that_stops_halfway(lab):
-    gate = lab.gateway(lab.stub(segments=True), config=quick(store_response="1s"))
+    gate = lab.gateway(lab.stub(segments=True), config=quick(store_response="2s"))
 
     def download():
         with gate.connect() as connection, pytest.raises(Truncated) as cut:

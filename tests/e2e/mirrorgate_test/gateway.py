@@ -382,7 +382,7 @@ def timed(action):
 def open_port_closed(port):
     """True when connecting to PORT on loopback is refused."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=common.LONG).close()
     except ConnectionRefusedError:
         return True
     except ConnectionResetError:  # it came just before the listening socket was closed

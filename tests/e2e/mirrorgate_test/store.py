@@ -214,7 +214,7 @@ class Nginx(Store):
         complaints = self.folder / "error.log"
         assert self.process.poll() is None, complaints.read_text()
         host, port = self.address.split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as sock:
+        with socket.create_connection((host, int(port)), timeout=common.LONG) as sock:
             sock.settimeout(0.2)
             sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
             try:

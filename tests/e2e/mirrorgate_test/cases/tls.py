@@ -33,7 +33,7 @@ def record(kind, body):
 def answer_to(gate, *pieces):
     """Everything that the gate says to PIECES until it closes or has said a whole first record."""
     received = b""
-    with gate.tcp(timeout=10) as sock:
+    with gate.tcp(timeout=common.LONG) as sock:
         for piece in pieces:
             sock.sendall(piece)
         try:
