@@ -72,7 +72,7 @@ def bench(module_lab, world, gate, store):
     """mirrorgate, for the tables of mirrorgate_test.cases."""
     scripted = module_lab.scripted(None)
     behind = module_lab.gateway(
-        scripted, config={"timeouts": {"store_response": "1s", "store_connect": "1s"}}
+        scripted, config={"timeouts": {"store_response": "3s", "store_connect": "3s"}}
     )
     folder = module_lab.new_folder("cases")
     return Bench("mirrorgate", world, gate, store, scripted, behind, folder)
