@@ -1,5 +1,6 @@
 /* PROXY v1 and v2. The hard part is to read version 1 as strictly as it is written: exactly one
- * space between its words, canonical numbers, CR LF at the end. */
+ * space between its words, canonical numbers, CR LF at the end; and of version 2 the fields behind
+ * the addresses, of which one is a checksum of them all. */
 #include "proxy_header.h"
 
 #include <arpa/inet.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 enum { V1_MAX = 107, V2_HEAD = 16, V2_V4 = 12, V2_V6 = 36 };
+enum { TLV_HEAD = 3, TLV_CRC32C = 0x03, CRC32C_LEN = 4 };
 
 static const char v2_signature[12] = {
     '\r', '\n', '\r', '\n', '\0', '\r', '\n', 'Q', 'U', 'I', 'T', '\n'};
@@ -113,35 +115,98 @@ read_v1(const char *bytes, size_t len, size_t *used, struct sockaddr_storage *cl
 	return read_v1_words(line + 6, client) ? PROXY_HEADER_COMPLETE : PROXY_HEADER_REFUSED;
 }
 
+/* CRC32c (RFC 4960, appendix B), bit by bit: a header has at most 2,048 bytes and comes once. */
+static uint32_t
+crc32c(uint32_t crc, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		crc ^= (unsigned char)bytes[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+	}
+	return crc;
+}
+
+/* Whether the four bytes at CHECKSUM are that of the header of LEN bytes with zeros in their place.
+ */
+static bool
+checksum_is_right(const char *header, size_t len, const char *checksum)
+{
+	static const char zeros[CRC32C_LEN];
+	size_t before = (size_t)(checksum - header);
+	uint32_t sum = crc32c(UINT32_MAX, header, before), told;
+
+	sum = crc32c(sum, zeros, sizeof zeros);
+	sum = ~crc32c(sum, checksum + CRC32C_LEN, len - before - CRC32C_LEN);
+	memcpy(&told, checksum, sizeof told);
+	return ntohl(told) == sum;
+}
+
+/* The fields from AT to the end of the header: whole ones, and each checksum right. What else they
+ * tell is not for us. */
+static bool
+fields_are_right(const char *header, size_t len, size_t at)
+{
+	while (at < len) {
+		if (len - at < TLV_HEAD)
+			return false;
+		size_t value =
+		    (size_t)(unsigned char)header[at + 1] << 8 | (unsigned char)header[at + 2];
+		unsigned char type = (unsigned char)header[at];
+
+		at += TLV_HEAD;
+		if (value > len - at)
+			return false;
+		if (type == TLV_CRC32C &&
+		    (value != CRC32C_LEN || !checksum_is_right(header, len, header + at)))
+			return false;
+		at += value;
+	}
+	return true;
+}
+
+/* The length of the addresses of FAMILY (TCP over IPv4 or IPv6); 0 for every other. */
+static size_t
+addresses_len(unsigned char family)
+{
+	return family == 0x11 ? V2_V4 : family == 0x21 ? V2_V6 : 0;
+}
+
+static void
+set_client(const char *addresses, bool v6, struct sockaddr_storage *client)
+{
+	uint16_t port;
+
+	memcpy(&port, addresses + (v6 ? 32 : 8), sizeof port);
+	if (v6)
+		set_v6(client, addresses, port);
+	else
+		set_v4(client, addresses, port);
+}
+
 static enum proxy_header_result
 read_v2(const char *bytes, size_t len, size_t *used, struct sockaddr_storage *client)
 {
 	if (len < V2_HEAD)
 		return PROXY_HEADER_INCOMPLETE;
 	unsigned char version_command = (unsigned char)bytes[12], family = (unsigned char)bytes[13];
-	size_t body = (size_t)(unsigned char)bytes[14] << 8 | (unsigned char)bytes[15];
-	uint16_t port;
+	size_t whole = V2_HEAD + ((size_t)(unsigned char)bytes[14] << 8 | (unsigned char)bytes[15]);
+	size_t addresses = addresses_len(family);
 
-	if (V2_HEAD + body > PROXY_HEADER_MAX || (version_command & 0xf0) != 0x20)
+	if (whole > PROXY_HEADER_MAX || (version_command & 0xf0) != 0x20)
 		return PROXY_HEADER_REFUSED;
-	if (len < V2_HEAD + body)
+	if (len < whole)
 		return PROXY_HEADER_INCOMPLETE;
-	*used = V2_HEAD + body;
-	if ((version_command & 0x0f) == 0) /* LOCAL: the balancer's own check */
+	*used = whole;
+	bool local = (version_command & 0x0f) == 0; /* the balancer's own check */
+	if (local && (addresses == 0 || whole < V2_HEAD + addresses))
 		return PROXY_HEADER_COMPLETE;
-	if ((version_command & 0x0f) != 1)
+	if ((!local && (version_command & 0x0f) != 1) || addresses == 0 ||
+	    whole < V2_HEAD + addresses || !fields_are_right(bytes, whole, V2_HEAD + addresses))
 		return PROXY_HEADER_REFUSED;
-	if (family == 0x11 && body >= V2_V4) {
-		memcpy(&port, bytes + V2_HEAD + 8, sizeof port);
-		set_v4(client, bytes + V2_HEAD, port);
-		return PROXY_HEADER_COMPLETE;
-	}
-	if (family == 0x21 && body >= V2_V6) {
-		memcpy(&port, bytes + V2_HEAD + 32, sizeof port);
-		set_v6(client, bytes + V2_HEAD, port);
-		return PROXY_HEADER_COMPLETE;
-	}
-	return PROXY_HEADER_REFUSED;
+	if (!local)
+		set_client(bytes + V2_HEAD, family == 0x21, client);
+	return PROXY_HEADER_COMPLETE;
 }
 
 enum proxy_header_result

@@ -14,7 +14,8 @@ enum proxy_header_result { PROXY_HEADER_INCOMPLETE, PROXY_HEADER_COMPLETE, PROXY
 
 /* Reads a header from the LEN bytes. COMPLETE sets *USED, and *CLIENT when the header names one:
  * LOCAL (v2) and UNKNOWN (v1) leave it as it is. Ports out of range, wrong families, more bytes
- * than the form allows and everything else unusual are REFUSED. */
+ * than the form allows, fields (TLVs) that do not fill the header, a CRC32c that is wrong (2.2.4)
+ * and everything else unusual are REFUSED. */
 enum proxy_header_result proxy_header_read(
     const char *bytes, size_t len, size_t *used, struct sockaddr_storage *client);
 

@@ -192,6 +192,8 @@ def test_a_proxy_header_names_the_client(gate, header, seen, delivery):
         v2(2, 0x11, IPV4),
         b"\r\n\r\n\0\r\nQUIT\n\x11\x11\0\x0c" + IPV4,
         v2(1, 0x11, IPV4)[:-3],
+        v2(1, 0x11, IPV4 + b"\x04\0\x06hello"),
+        v2(1, 0x11, IPV4 + b"\x03\0\x04sums"),
     ],
 )
 def test_a_missing_or_broken_proxy_header_ends_the_connection(gate, header):

@@ -5,6 +5,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -239,6 +240,66 @@ test_version_2_in_another_form_is_refused(void **state)
 		assert_refused(cases[i].bytes, cases[i].len);
 }
 
+/* Addresses, a field of another kind, a CRC32c and one more field. The sum is that of a program of
+ * its own, which knows 0xe3069283 for "123456789" (RFC 3720, B.4, has more). */
+#define SUMMED(command, sum)                                        \
+	V2 command "\x11\0\x1c\xc0\0\2\1\xc0\0\2\2\xc8\x22\x01\xbb" \
+	           "\x04\0\2\x61\x62\x03\0\4" sum "\x20\0\1x"
+
+static void
+test_version_2_has_the_checksum_that_it_tells(void **state)
+{
+	(void)state;
+	char bytes[] = SUMMED("\x21", "\x81\x29\x46\xd4");
+	const size_t whole = sizeof bytes - 1;
+	size_t used;
+
+	assert_complete(bytes, whole, whole);
+	assert_client("192.0.2.1", 51234);
+	assert_refused(BYTES(SUMMED("\x21", "\x81\x29\x46\xd5")));
+	assert_refused(BYTES(SUMMED("\x21", "\xd4\x46\x29\x81")));
+	assert_refused(BYTES(SUMMED("\x21", "\0\0\0\0")));
+	for (size_t i = 16; i < whole; i++) /* whatever was changed on the way */
+		for (int bit = 0; bit < 8; bit++) {
+			bytes[i] = (char)(bytes[i] ^ 1 << bit);
+			/* A field that is no checksum any more is none that is wrong. */
+			bool summed = i < 29 || i == 31 || i == 32 || i > 35;
+			assert_true(
+			    !summed || read_exact(bytes, whole, &used) == PROXY_HEADER_REFUSED);
+			bytes[i] = (char)(bytes[i] ^ 1 << bit);
+		}
+}
+
+static void
+test_version_2_of_the_balancer_itself_has_the_checksum_that_it_tells(void **state)
+{
+	(void)state;
+	assert_complete(BYTES(V2 "\x20\x11\0\x13\xc0\0\2\1\xc0\0\2\2\xc8\x22\x01\xbb"
+	                         "\x03\0\4\x06\x3e\x96\x1d"),
+	    35);
+	assert_client(NULL, 0);
+	assert_refused(BYTES(V2 "\x20\x11\0\x13\xc0\0\2\1\xc0\0\2\2\xc8\x22\x01\xbb"
+	                        "\x03\0\4\x06\x3e\x96\x1c"));
+}
+
+static void
+test_version_2_fields_fill_the_header(void **state)
+{
+	(void)state;
+#define WITH(len, fields) V2 "\x21\x11\0" len "\xc0\0\2\1\xc0\0\2\2\xc8\x22\x01\xbb" fields
+	assert_refused(BYTES(WITH("\x0d", "\x04")));
+	assert_refused(BYTES(WITH("\x0e", "\x04\0")));
+	assert_refused(BYTES(WITH("\x0f", "\x04\0\1")));
+	assert_refused(BYTES(WITH("\x10", "\x04\xff\xff"
+	                                  "a")));
+	assert_refused(BYTES(WITH("\x12", "\x03\0\3"
+	                                  "abc")));
+	assert_refused(BYTES(WITH("\x14", "\x03\0\5"
+	                                  "abcde")));
+	assert_complete(BYTES(WITH("\x0f", "\x04\0\0")), 31);
+#undef WITH
+}
+
 static void
 test_version_2_takes_up_to_2048_bytes(void **state)
 {
@@ -291,6 +352,9 @@ main(void)
 	    cmocka_unit_test(test_version_2_extensions_are_skipped),
 	    cmocka_unit_test(test_version_2_local_names_nobody),
 	    cmocka_unit_test(test_version_2_in_another_form_is_refused),
+	    cmocka_unit_test(test_version_2_has_the_checksum_that_it_tells),
+	    cmocka_unit_test(test_version_2_of_the_balancer_itself_has_the_checksum_that_it_tells),
+	    cmocka_unit_test(test_version_2_fields_fill_the_header),
 	    cmocka_unit_test(test_version_2_takes_up_to_2048_bytes),
 	    cmocka_unit_test(test_random_headers_are_judged_alike_however_they_arrive),
 	};
