@@ -283,6 +283,8 @@ void
 connection_enter(struct connection *self)
 {
 	self->entered++;
+	if (self->transaction != NULL)
+		transaction_mark(self->transaction);
 }
 
 void

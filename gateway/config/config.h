@@ -89,6 +89,7 @@ struct config_timeouts {
 	double handshake, request, body, idle, send;
 	uint64_t min_rate; /* bytes per second; 0: no limit */
 	double store_connect, store_response;
+	double worker; /* for a turn of its loop */
 };
 
 struct config_catalogues {

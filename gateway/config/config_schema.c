@@ -93,6 +93,7 @@ static const cyaml_schema_field_t timeouts_fields[] = {
     TEXT("min_rate", struct config_schema_timeouts, min_rate),
     TEXT("store_connect", struct config_schema_timeouts, store_connect),
     TEXT("store_response", struct config_schema_timeouts, store_response),
+    TEXT("worker", struct config_schema_timeouts, worker),
     CYAML_FIELD_END,
 };
 

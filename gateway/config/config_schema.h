@@ -40,7 +40,8 @@ struct config_schema_limits {
 };
 
 struct config_schema_timeouts {
-	char *handshake, *request, *body, *idle, *send, *min_rate, *store_connect, *store_response;
+	char *handshake, *request, *body, *idle, *send, *min_rate, *store_connect, *store_response,
+	    *worker;
 };
 
 struct config_schema_snapshots {

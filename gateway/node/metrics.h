@@ -72,7 +72,9 @@
 	X(CATALOGUES_LOST, "gauge", "catalogues_lost", "Versions whose good catalogue is gone")    \
 	X(CATALOGUES_UNTIL, "gauge", "catalogues_expiry_timestamp_seconds",                        \
 	    "When the next catalogue, or the certificate of all, expires, Unix time")              \
-	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")
+	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")       \
+	X(WORKER_STALLS, "counter", "worker_stalls_total",                                         \
+	    "Workers whose loop did not turn for half of timeouts.worker")
 
 #define METRICS_ENUM(name, type, series, help) METRIC_##name,
 enum metric { METRICS_TABLE(METRICS_ENUM) METRIC_COUNT };
@@ -121,6 +123,7 @@ enum {
 	METRICS_CUSTOMER_CELLS = 4,
 	METRICS_HISTOGRAM_CELLS = 16, /* see metrics_histogram.h */
 	METRICS_PROCESS_CELLS = 2,
+	METRICS_WORKER_ENDS = 6, /* see worker_end.h */
 };
 
 /*       enum          cells */
@@ -136,7 +139,8 @@ enum {
 	X(STORE_FAILURES, METRICS_STORES_MAX)                               \
 	X(CUSTOMERS, (METRICS_CUSTOMERS + 1) * METRICS_CUSTOMER_CELLS)      \
 	X(PROCESS, METRICS_PROCESS_CELLS)                                   \
-	X(LOADER, METRICS_PROCESS_CELLS)
+	X(LOADER, METRICS_PROCESS_CELLS)                                    \
+	X(WORKER_ENDS, METRICS_WORKER_ENDS)
 
 #define METRICS_FAMILY(name, cells) METRICS_FAMILY_##name,
 enum metrics_family { METRICS_FAMILIES(METRICS_FAMILY) METRICS_FAMILY_COUNT };

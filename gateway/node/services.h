@@ -21,6 +21,7 @@
 struct access_log;
 struct ev_loop;
 struct handshake_failures;
+struct pulse;
 struct room_places;
 struct turns;
 struct upstream;
@@ -37,6 +38,7 @@ struct services {
 	struct metrics *metrics;
 	struct quota *quota;
 	struct integrity_marks *marks;
+	struct pulse *pulse; /* this worker's */
 	struct tls_wire_buffers *wire;
 	char *piece; /* TLS_PIECE_MAX + 1 bytes of working space, free between events */
 	struct access_log *access_log;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "gateway/node/log.h"
+#include "orphan.h"
 
 /* The run-time libraries of the sanitizers and of gcov make system calls of their own. The Makefile
  * defines MIRRORGATE_COVERAGE for a build that measures coverage. */
@@ -77,7 +78,9 @@ static const int allowed[] = {
     SCMP_SYS(sysinfo),
     SCMP_SYS(getrandom),
     SCMP_SYS(futex),
-    /* ending, also by abort() */
+    /* ending, also by abort(), and with the supervisor */
+    SCMP_SYS(getppid),
+    SCMP_SYS(setitimer),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
     SCMP_SYS(rt_sigreturn),
@@ -165,6 +168,8 @@ sandbox_enter(const struct sandbox_user *user)
 
 	if (!become(user))
 		return false;
+	if (!orphan_watch())
+		return failed("the end with the supervisor");
 	if (setrlimit(RLIMIT_CORE, &no_core) != 0)
 		return failed("core dumps");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

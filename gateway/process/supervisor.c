@@ -432,7 +432,10 @@ set_up(struct supervisor *self, struct config *config)
 	self->children = buffer_alloc(self->count * sizeof *self->children);
 	for (unsigned i = 0; i < self->count; i++)
 		supervisor_child_init(self, i);
-	return true;
+	if (supervisor_crash_init(self))
+		return true;
+	log_error("no shared memory: %s", strerror(errno));
+	return false;
 }
 
 static void
@@ -446,6 +449,7 @@ tear_down(struct supervisor *self)
 	log_turn_free(self->log_turn);
 	metrics_free(self->metrics);
 	config_free(self->config);
+	supervisor_crash_free(self);
 	free(self->children);
 	if (self->loop != NULL)
 		ev_loop_destroy(self->loop);

@@ -13,12 +13,14 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "crash_trace.h"
 #include "gateway/node/log.h"
+#include "gateway/node/pulse.h"
 #include "gateway/request/log_turn.h"
 #include "notify.h"
 #include "worker.h"
 
-static const ev_tstamp restart_delay = 1; /* seconds, for a worker that died young */
+static const ev_tstamp fork_delay = 1; /* seconds, when no process can be made */
 
 /* ---- generations ---- */
 
@@ -64,7 +66,7 @@ supervisor_child_send_generation(struct child *child)
 	/* A worker that cannot be told must not go on with the old policy. */
 	log_error("worker %u cannot be told of generation %llu (%s): it is restarted", child->index,
 	    (unsigned long long)self->generation->number, strerror(errno));
-	kill(child->pid, SIGKILL);
+	supervisor_crash_replace(child);
 }
 
 static void
@@ -76,7 +78,7 @@ on_adopted(struct child *child, const struct channel_message *message)
 	if (message->text[0] != '\0') {
 		log_error("worker %u cannot adopt generation %llu (%s): it is restarted",
 		    child->index, (unsigned long long)message->generation, message->text);
-		kill(child->pid, SIGKILL);
+		supervisor_crash_replace(child);
 		return;
 	}
 	assert(message->generation <= self->generation->number);
@@ -122,15 +124,14 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 }
 
 static void
-log_exit(const struct child *child, int status)
+log_end_of_drain(const struct child *child, int status)
 {
 	if (WIFSIGNALED(status))
-		log_error("worker %u (process %d) was killed by signal %d%s", child->index,
-		    (int)child->pid, WTERMSIG(status),
-		    WTERMSIG(status) == SIGSYS ? ": a system call that is not allowed" : "");
+		log_error("worker %u (process %d) was killed by signal %d while draining",
+		    child->index, (int)child->pid, WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		log_error("worker %u (process %d) failed with status %d", child->index,
-		    (int)child->pid, WEXITSTATUS(status));
+		log_error("worker %u (process %d) failed with status %d while draining",
+		    child->index, (int)child->pid, WEXITSTATUS(status));
 }
 
 static void
@@ -141,7 +142,7 @@ on_exit_of_child(struct ev_loop *loop, ev_child *watcher, int events)
 
 	(void)events;
 	assert(child->pid > 0 && watcher->rpid == child->pid);
-	log_exit(child, watcher->rstatus);
+	ev_tstamp pause = self->draining ? 0 : supervisor_crash_ended(child, watcher->rstatus);
 	ev_child_stop(loop, &child->exit);
 	ev_io_stop(loop, &child->io);
 	close(child->channel);
@@ -153,6 +154,7 @@ on_exit_of_child(struct ev_loop *loop, ev_child *watcher, int events)
 	quota_forget_worker(self->quota, child->index);
 	log_turn_give(self->log_turn, child->index);
 	if (self->draining) {
+		log_end_of_drain(child, watcher->rstatus);
 		if (watcher->rstatus != 0)
 			self->status = EXIT_FAILURE;
 		for (unsigned i = 0; i < self->count; i++)
@@ -161,8 +163,7 @@ on_exit_of_child(struct ev_loop *loop, ev_child *watcher, int events)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	bool young = ev_now(loop) - child->started < restart_delay;
-	ev_timer_set(&child->restart, young ? restart_delay : 0., 0.);
+	ev_timer_set(&child->restart, pause, 0.);
 	ev_timer_start(loop, &child->restart);
 }
 
@@ -173,7 +174,8 @@ on_restart(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop, (void)events;
 	assert(child->pid == 0 && !child->supervisor->draining);
-	log_warning("worker %u is started again", child->index);
+	if (!crash_record_is_loop(&child->crashes))
+		log_warning("worker %u is started again", child->index);
 	supervisor_child_start(child);
 }
 
@@ -182,7 +184,7 @@ static void
 run_child(struct child *child, int channel)
 {
 	struct supervisor *self = child->supervisor;
-	static const int ignored[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGPIPE};
+	static const int ignored[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
 	sigset_t none;
 
 	signal(SIGCHLD, SIG_DFL);
@@ -190,9 +192,14 @@ run_child(struct child *child, int channel)
 		signal(ignored[i], SIG_IGN); /* the supervisor tells us */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (unsigned i = 0; i < self->count; i++)
+	for (unsigned i = 0; i < self->count; i++) {
 		if (self->children[i].channel >= 0)
 			close(self->children[i].channel);
+		if (i != child->index)
+			pulse_free(self->children[i].pulse);
+	}
+	if (!crash_record_is_loop(&child->crashes))
+		crash_trace_install(child->index);
 	loader_forget(self->loader);
 	ev_loop_destroy(self->loop);
 	sockets_keep_only(self->sockets, child->index);
@@ -207,6 +214,7 @@ run_child(struct child *child, int channel)
 	    .metrics = self->metrics,
 	    .quota = self->quota,
 	    .marks = self->marks,
+	    .pulse = child->pulse,
 	};
 	exit(worker_run(&options));
 }
@@ -220,11 +228,12 @@ supervisor_child_start(struct child *child)
 	assert(child->pid == 0 && child->channel < 0 && !self->draining);
 	if (!channel_pair(ends)) {
 		log_error("worker %u cannot be started: %s", child->index, strerror(errno));
-		ev_timer_set(&child->restart, restart_delay, 0.);
+		ev_timer_set(&child->restart, fork_delay, 0.);
 		ev_timer_start(self->loop, &child->restart);
 		return;
 	}
 	child->started = ev_now(self->loop);
+	supervisor_crash_started(child);
 	child->pid = fork();
 	if (child->pid == 0) {
 		close(ends[0]);
@@ -235,7 +244,7 @@ supervisor_child_start(struct child *child)
 		log_error("worker %u cannot be started: %s", child->index, strerror(errno));
 		close(ends[0]);
 		child->pid = 0;
-		ev_timer_set(&child->restart, restart_delay, 0.);
+		ev_timer_set(&child->restart, fork_delay, 0.);
 		ev_timer_start(self->loop, &child->restart);
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
- * The inside of the supervisor. Only supervisor.c and supervisor_child.c may include this;
- * everybody else has supervisor.h.
+ * The inside of the supervisor. Only supervisor.c and supervisor_*.c may include this; everybody
+ * else has supervisor.h.
  */
 #ifndef GATEWAY_SUPERVISOR_PRIVATE_H
 #define GATEWAY_SUPERVISOR_PRIVATE_H
@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "crash_record.h"
+#include "gateway/node/worker_end.h"
 #include "loader.h"
 #include "process_usage.h"
 #include "sandbox.h"
@@ -18,6 +20,7 @@
 
 struct log_turn;
 struct metrics;
+struct pulse;
 struct quota;
 
 struct supervisor;
@@ -32,6 +35,11 @@ struct child {
 	uint32_t kept, cut;
 	bool has_old_log; /* it could not be handed the new one */
 	ev_tstamp started;
+	struct pulse *pulse;
+	uint64_t beats;          /* of the pulse, when it was looked at */
+	unsigned still;          /* looks without a beat since */
+	enum worker_end ends_by; /* it is being ended; WORKER_END_COUNT: it is not */
+	struct crash_record crashes;
 	ev_io io;
 	ev_child exit;
 	ev_timer restart;
@@ -64,6 +72,7 @@ struct supervisor {
 	ev_timer hand_log;   /* when to try it again */
 	bool lookup_wanted;  /* of the stores' names, when the pause is over */
 	ev_timer lookup_pause;
+	ev_timer looks; /* at whether the workers' loops turn */
 };
 
 /* Looks the names of the stores up soon, as a worker asks; no worker can make that often. */
@@ -78,5 +87,21 @@ void supervisor_child_start(struct child *child);
 
 /* Tells the worker of the generation in force; kills it when it cannot be told. */
 void supervisor_child_send_generation(struct child *child);
+
+/* ---- supervisor_crash.c: workers that end without being told to, or stand still ---- */
+
+/* When there are children. False, with errno set, when there is no memory. */
+bool supervisor_crash_init(struct supervisor *self);
+void supervisor_crash_free(struct supervisor *self);
+
+/* A process for the worker is about to be started. */
+void supervisor_crash_started(struct child *child);
+
+/* Says and counts that the worker has ended with the wait(2) STATUS, unasked; returns the seconds
+ * after which it is to be started again. */
+ev_tstamp supervisor_crash_ended(struct child *child, int status);
+
+/* Kills the worker, so that another takes its place. */
+void supervisor_crash_replace(struct child *child);
 
 #endif

@@ -131,6 +131,7 @@ on_second(struct ev_loop *loop, ev_timer *timer, int events)
 	listener_each(self->listener, on_second_of, &second);
 	connection_count_states(services->metrics, services->worker, &second.states);
 	process_usage_report(&self->usage, services->metrics, services->worker);
+	pulse_beat(services->pulse);
 	listener_restore_reserve(self->listener);
 }
 
@@ -372,6 +373,7 @@ set_up(struct worker *self)
 	services->metrics = options->metrics;
 	services->quota = options->quota;
 	services->marks = options->marks;
+	services->pulse = options->pulse;
 	services->wire = tls_wire_buffers_new();
 	services->piece = buffer_alloc(TLS_PIECE_MAX + 1);
 	services->access_log = access_log_new(services->loop, options->access_log,

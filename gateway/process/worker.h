@@ -7,6 +7,7 @@
 #include "gateway/generation/generation.h"
 #include "gateway/node/integrity_marks.h"
 #include "gateway/node/metrics.h"
+#include "gateway/node/pulse.h"
 #include "gateway/node/quota.h"
 #include "sandbox.h"
 
@@ -21,6 +22,7 @@ struct worker_options {
 	struct metrics *metrics;
 	struct quota *quota;
 	struct integrity_marks *marks;
+	struct pulse *pulse;
 };
 
 /* Serves until it is told to drain or the supervisor is gone; returns the exit status. Call it in

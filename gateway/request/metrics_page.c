@@ -314,4 +314,7 @@ metrics_page_print(const struct services *services, time_t now, struct buffer *o
 	    out, "ready", "gauge", "1 when readyz answers 200", readiness_is_ready(services, now));
 	print_ends(services, out);
 	print_processes(metrics, out);
+	print_head(out, "worker_restarts_total", "counter",
+	    "Workers that ended without being told to, by cause");
+	print_named(metrics, METRICS_FAMILY_WORKER_ENDS, "worker_restarts_total", "cause", out);
 }

@@ -5,6 +5,7 @@
  * it the answer is cut.
  */
 #include "gateway/http/conditions.h"
+#include "gateway/node/pulse.h"
 #include "transaction_private.h"
 
 #include <assert.h>
@@ -24,6 +25,13 @@ static const struct exchange_events exchange_events = {
     .check_piece = check_piece,
 };
 
+void
+transaction_mark(const struct transaction *self)
+{
+	_Static_assert((int)ACCESS_REQUEST_ID_LEN == (int)PULSE_REQUEST_LEN, "an id fits");
+	pulse_work_on(self->services->pulse, self->record.request_id);
+}
+
 static struct transaction *
 new_transaction(struct services *services, const struct transaction_peer *peer, double started)
 {
@@ -38,6 +46,7 @@ new_transaction(struct services *services, const struct transaction_peer *peer, 
 	self->record.started = started;
 	self->record.generation = services->generation;
 	access_log_new_request_id(services->access_log, self->record.request_id);
+	transaction_mark(self);
 	services_count(services, METRIC_REQUESTS, 1);
 	return self;
 }

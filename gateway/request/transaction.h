@@ -40,6 +40,9 @@ struct transaction *transaction_begin(struct services *services,
 struct transaction *transaction_begin_refused(struct services *services,
     const struct transaction_peer *peer, const struct refusal *refusal, double started);
 
+/* Has the worker's pulse say that this is what it works on. */
+void transaction_mark(const struct transaction *self);
+
 /* How many bytes of body are still to be pushed before there is an answer. */
 size_t transaction_body_wanted(const struct transaction *self);
 /* True once: "100 Continue" should be sent now (RFC 9110, 10.1.1). */

@@ -113,6 +113,7 @@ class Gateway(client.Reachable):
             },
             "policy": "policy.yaml",
             "store": {"servers": [store.url for store in self.stores]},
+            "timeouts": {"worker": "10m"},  # a test may stop one, and a machine be slow
             "drain": {"timeout": "5s"},
             "log": {"access": "access.log"},
         }
