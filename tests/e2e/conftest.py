@@ -4,6 +4,8 @@
 check, when they take them down, that each ended as it should.
 """
 
+import os
+
 import pytest
 
 pytest.register_assert_rewrite("mirrorgate_test")
@@ -12,6 +14,12 @@ from mirrorgate_test import common, pki  # noqa: E402
 from mirrorgate_test.cases.bench import Bench  # noqa: E402
 from mirrorgate_test.lab import Lab  # noqa: E402
 from mirrorgate_test.release import issue  # noqa: E402
+
+
+def pytest_runtest_logreport(report):
+    """A failure is told when it happens: a run that is cut short has said what it found."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext[-4000:]}", flush=True)
 
 
 def pytest_sessionfinish(session, exitstatus):
