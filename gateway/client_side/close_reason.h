@@ -19,6 +19,7 @@ enum close_level { CLOSE_NORMAL, CLOSE_PEER_FAULT, CLOSE_STORE_FAULT, CLOSE_OUR_
 	X(IDLE_TIMEOUT, CLOSE_NORMAL, "idle timeout")                             \
 	X(CROWDED_OUT, CLOSE_NORMAL, "closed to make room")                       \
 	X(DRAINED, CLOSE_NORMAL, "draining")                                      \
+	X(CUT, CLOSE_NORMAL, "cut by an administrator")                           \
 	X(PEER_RESET, CLOSE_PEER_FAULT, "connection reset by client")             \
 	X(PEER_TRUNCATED, CLOSE_PEER_FAULT, "client closed without close_notify") \
 	X(HANDSHAKE_REFUSED, CLOSE_PEER_FAULT, "handshake refused")               \

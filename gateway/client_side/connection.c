@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <strings.h>
 
 #include "room_places.h"
 
@@ -314,6 +315,20 @@ static bool
 is_let_in(const struct connection *self)
 {
 	return self->state > CONN_HANDSHAKE && self->state < CONN_CLOSING;
+}
+
+bool
+connection_cut(struct connection *self, const char *name)
+{
+	if (!is_let_in(self))
+		return false;
+	assert(self->tls != NULL);
+	bool is_customers =
+	    self->caller.role == POLICY_ROLE_CUSTOMER && strcmp(self->caller.customer, name) == 0;
+	if (!is_customers && strcasecmp(tls_stream_identity(self->tls)->serial, name) != 0)
+		return false;
+	connection_close(self, CLOSE_CUT);
+	return true;
 }
 
 void

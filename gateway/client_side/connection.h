@@ -56,6 +56,10 @@ void connection_count_name(struct metrics *metrics);
 /* Ends it now, without close_notify. */
 void connection_close(struct connection *self, enum close_reason reason);
 
+/* Ends it when it is one of NAME, the id of a customer or the serial number of a certificate, and
+ * says whether it did. Whoever has not shown a certificate yet is nobody's. */
+bool connection_cut(struct connection *self, const char *name);
+
 /* Draining: an idle connection ends cleanly, a busy one after its answer. */
 void connection_drain(struct connection *self);
 

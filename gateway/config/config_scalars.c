@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/buffer.h"
 #include "base/path.h"
@@ -249,15 +250,6 @@ static const struct path {
     {"log.access", TEXT_OF(log.access), VALUE_OF(access_log), false},
 };
 
-/* Keys of the design that this release does not act upon. Whoever implements one removes its row:
- * the rest of this file reads the value already. */
-static const struct {
-	const char *key;
-	size_t text;
-} unsupported[] = {
-    {"admin_socket", TEXT_OF(admin_socket)},
-};
-
 /* Some words stand where else a path would. */
 static bool
 is_special(const struct path *row, const char *text)
@@ -287,6 +279,19 @@ load_path(struct config_loader *self, const struct path *row)
 		*value = config_values_path(self->folder, text);
 }
 
+/* What bind() takes, with its end (unix(7)). */
+static void
+check_socket_path(const struct config_loader *self)
+{
+	const struct sockaddr_un *address = NULL;
+	const char *path = self->config->admin_socket;
+
+	if (path != NULL && strlen(path) >= sizeof address->sun_path)
+		config_loader_problem(self, "admin_socket",
+		    "must have at most %zu bytes with its folder, not %zu",
+		    sizeof address->sun_path - 1, strlen(path));
+}
+
 static void
 load_paths(struct config_loader *self)
 {
@@ -295,11 +300,7 @@ load_paths(struct config_loader *self)
 	const char *access = text_at(self, TEXT_OF(log.access));
 	if (self->config->access_log == NULL && (access == NULL || strcmp(access, "none") != 0))
 		self->config->access_log = config_loader_never_null(strdup("-"));
-	for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++) {
-		if (text_at(self, unsupported[i].text) != NULL)
-			config_loader_problem(self, unsupported[i].key,
-			    "is not supported by this release; remove it");
-	}
+	check_socket_path(self);
 }
 
 /* Returns the index of TEXT in WORDS, which ends with NULL; -1 when it is none of them. */

@@ -9,7 +9,7 @@
 #include "config_scalars.h"
 
 /* What is made once, before the first connection: sockets, processes and who they are. */
-static const char *const needs_restart[] = {"listen", "workers", "user"};
+static const char *const needs_restart[] = {"listen", "workers", "user", "admin_socket"};
 
 static void
 print(const char *key, const char *value, void *out)

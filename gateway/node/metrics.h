@@ -124,6 +124,7 @@ enum {
 	METRICS_HISTOGRAM_CELLS = 16, /* see metrics_histogram.h */
 	METRICS_PROCESS_CELLS = 2,
 	METRICS_WORKER_ENDS = 6, /* see worker_end.h */
+	METRICS_NODE_CELLS = 8,
 };
 
 /*       enum          cells */
@@ -140,7 +141,8 @@ enum {
 	X(CUSTOMERS, (METRICS_CUSTOMERS + 1) * METRICS_CUSTOMER_CELLS)      \
 	X(PROCESS, METRICS_PROCESS_CELLS)                                   \
 	X(LOADER, METRICS_PROCESS_CELLS)                                    \
-	X(WORKER_ENDS, METRICS_WORKER_ENDS)
+	X(WORKER_ENDS, METRICS_WORKER_ENDS)                                 \
+	X(NODE, METRICS_NODE_CELLS)
 
 #define METRICS_FAMILY(name, cells) METRICS_FAMILY_##name,
 enum metrics_family { METRICS_FAMILIES(METRICS_FAMILY) METRICS_FAMILY_COUNT };

@@ -21,6 +21,7 @@
 struct access_log;
 struct ev_loop;
 struct handshake_failures;
+struct history;
 struct pulse;
 struct room_places;
 struct turns;
@@ -36,6 +37,7 @@ struct services {
 	const struct config *config;
 	unsigned worker; /* from 0 */
 	struct metrics *metrics;
+	const struct history *history;
 	struct quota *quota;
 	struct integrity_marks *marks;
 	struct pulse *pulse; /* this worker's */

@@ -17,14 +17,17 @@ enum channel_type {
 	CHANNEL_ADOPTED, /* from the worker: the generation is in force there, or TEXT says why not
 	                  */
 	CHANNEL_LOOK_UP, /* from the worker: stores fail, their names may lead elsewhere by now */
+	CHANNEL_REFUSED, /* from the loader: TEXT is why nothing was built */
+	CHANNEL_CUT, /* to the worker: TEXT, a customer or a serial number, loses its connections */
+	CHANNEL_WAS_CUT, /* from the worker: how many; GENERATION is that of the CHANNEL_CUT */
 };
 
 struct channel_message {
 	enum channel_type type;
-	uint64_t generation;
-	uint32_t kept, cut;          /* ADOPTED: connections */
+	uint64_t generation;         /* CUT, WAS_CUT: a number that tells one from another */
+	uint32_t kept, cut;          /* ADOPTED, WAS_CUT: connections */
 	bool is_refused;             /* ADOPT: the configuration on the disk is not this one's */
-	char text[CHANNEL_TEXT_MAX]; /* ADOPTED: "" when all is well */
+	char text[CHANNEL_TEXT_MAX]; /* ADOPTED, ADOPT: "" when all is well */
 	unsigned fd_count;
 	int fds[CHANNEL_MAX_FDS]; /* -1 where there is none */
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -41,6 +42,7 @@ struct loader {
 	enum loader_task task;
 	uint64_t number; /* of the generation being built */
 	bool built;
+	char reason[CHANNEL_TEXT_MAX];
 	ev_io io;
 	ev_child exit;
 };
@@ -137,13 +139,21 @@ struct work {
 	const struct sandbox_user *user;
 	struct config *config; /* what the generation goes by; a reference */
 	struct loader_result result;
+	char reason[CHANNEL_TEXT_MAX]; /* the first problem of what was refused last */
 };
+
+static void
+log_problems_of(struct work *self, struct problems *problems)
+{
+	log_problems(problems);
+	(void)snprintf(self->reason, sizeof self->reason, "%s", problems_text(problems, 0));
+}
 
 /* Logs every problem, and all that an operator needs in one line. */
 static void
-log_refusal(const struct work *self, struct problems *problems)
+log_refusal(struct work *self, struct problems *problems)
 {
-	log_problems(problems);
+	log_problems_of(self, problems);
 	log_error("reload refused, generation %llu stays in force: %s (problem 1 of %zu)",
 	    (unsigned long long)self->current->number, problems_text(problems, 0),
 	    problems_count(problems));
@@ -151,9 +161,9 @@ log_refusal(const struct work *self, struct problems *problems)
 
 /* The same for a configuration that another may be built without. */
 static void
-log_configuration_refusal(struct problems *problems)
+log_configuration_refusal(struct work *self, struct problems *problems)
 {
-	log_problems(problems);
+	log_problems_of(self, problems);
 	log_error("configuration refused, the one in force stays: %s (problem 1 of %zu)",
 	    problems_text(problems, 0), problems_count(problems));
 }
@@ -200,7 +210,7 @@ build_by_new_configuration(struct work *self)
 		self->result.next = build_generation(self->config, self->current, true, problems);
 	bool is_new = self->config != self->before;
 	if (self->result.next == NULL && is_new)
-		log_configuration_refusal(problems);
+		log_configuration_refusal(self, problems);
 	else if (self->result.next == NULL)
 		log_refusal(self, problems);
 	problems_free(problems);
@@ -261,16 +271,22 @@ build(struct work *self, enum loader_task task)
 	}
 }
 
+/* Tells the supervisor what came of it. */
 static bool
-hand_over(int channel, const struct loader_result *result)
+hand_over(int channel, const struct work *self)
 {
-	struct channel_message message = {.type = CHANNEL_ADOPT,
-	    .generation = result->next->number,
-	    .is_refused = result->is_refused,
-	    .fd_count = GENERATION_FILES + 1};
+	const struct loader_result *result = &self->result;
+	struct channel_message message = {
+	    .type = CHANNEL_REFUSED, .is_refused = result->is_refused};
 
-	memcpy(message.fds, result->next->files, sizeof result->next->files);
-	message.fds[GENERATION_FILES] = result->access_log;
+	memcpy(message.text, self->reason, sizeof message.text);
+	if (result->next != NULL) {
+		message.type = CHANNEL_ADOPT;
+		message.generation = result->next->number;
+		message.fd_count = GENERATION_FILES + 1;
+		memcpy(message.fds, result->next->files, sizeof result->next->files);
+		message.fds[GENERATION_FILES] = result->access_log;
+	}
 	return channel_send(channel, &message);
 }
 
@@ -304,14 +320,14 @@ static int
 run(struct work *self, enum loader_task task, int channel)
 {
 	build(self, task);
-	bool sent = self->result.next != NULL && hand_over(channel, &self->result);
-	if (sent)
+	bool built = self->result.next != NULL, sent = hand_over(channel, self);
+	if (built && sent)
 		follow_up(self, task);
-	else if (self->result.next != NULL)
+	else if (built)
 		log_error("a generation cannot be handed over: %s", strerror(errno));
 	generation_free(self->result.next);
 	config_free(self->config);
-	return sent ? EXIT_SUCCESS : EXIT_FAILURE;
+	return built && sent ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static void
@@ -348,6 +364,9 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 	ev_io_stop(loop, &self->io);
 	if (result != CHANNEL_RECEIVED)
 		return; /* on_exit() follows */
+	memcpy(self->reason, message.text, sizeof self->reason);
+	if (message.type == CHANNEL_REFUSED)
+		return;
 	struct generation *next = buffer_alloc(sizeof *next);
 	next->number = message.generation;
 	memcpy(next->files, message.fds, sizeof next->files);
@@ -422,6 +441,12 @@ loader_free(struct loader *self)
 	free(self);
 }
 
+const char *
+loader_reason(const struct loader *self)
+{
+	return self->reason;
+}
+
 bool
 loader_is_busy(const struct loader *self)
 {
@@ -436,6 +461,7 @@ loader_start(struct loader *self, struct config *config, const struct generation
 	int ends[2];
 
 	assert(!loader_is_busy(self));
+	self->reason[0] = '\0';
 	if (!channel_pair(ends)) {
 		log_error("reload refused, no channel: %s", strerror(errno));
 		return false;

@@ -58,6 +58,9 @@ bool loader_is_busy(const struct loader *self);
  * with the reason logged, when it cannot. Must not be called while it is busy. */
 bool loader_start(struct loader *self, struct config *config, const struct generation *current,
     enum loader_task task);
+/* Why the last load, or the configuration that it read, was refused, in one line; "": it was not,
+ * or only the log knows. */
+const char *loader_reason(const struct loader *self);
 /* In a process forked for something else: gives up what it has inherited of a load. */
 void loader_forget(struct loader *self);
 

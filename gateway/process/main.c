@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin_command.h"
 #include "check.h"
 #include "configuration.h"
 #include "gateway/config/config.h"
@@ -59,6 +60,14 @@ run(const char *file, enum task task, bool unsafe_any_port)
 	return status;
 }
 
+static int
+refuse_usage(void)
+{
+	fputs(usage, stderr);
+	fputs(admin_command_usage, stderr);
+	return EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -69,6 +78,8 @@ main(int argc, char **argv)
 	bool unsafe_any_port = false, asked_twice = false;
 	int option;
 
+	if (argc > 1 && admin_command_is_one(argv[1]))
+		return admin_command_run(argc, argv);
 	if (argc == 3 && strcmp(argv[1], "identity") == 0)
 		return tls_inspect_certificate(argv[2], NULL);
 	if (argc == 5 && strcmp(argv[1], "identity") == 0 && strcmp(argv[3], "-c") == 0)
@@ -88,18 +99,17 @@ main(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(usage, stdout);
+			fputs(admin_command_usage, stdout);
 			return EXIT_SUCCESS;
 		case 'V':
 			puts("mirrorgate " MIRRORGATE_VERSION);
 			return EXIT_SUCCESS;
 		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
+			return refuse_usage();
 		}
 	}
 	if (file == NULL || asked_twice || optind < argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
+		return refuse_usage();
 	}
 	return run(file, task, unsafe_any_port);
 }

@@ -30,7 +30,7 @@
 static const ev_tstamp log_delay = 1; /* until a worker is handed the new log again */
 /* Between two look-ups of the stores' names for which workers ask. */
 static const ev_tstamp lookup_pause = 10;
-static const ev_tstamp measure_interval = 5;
+static const ev_tstamp measure_interval = HISTORY_INTERVAL;
 
 /* ---- the access log ---- */
 
@@ -103,18 +103,18 @@ start_load(struct supervisor *self, enum loader_task task)
 {
 	assert(!self->draining && !loader_is_busy(self->loader));
 	notify_reloading();
+	self->loads += task == LOADER_EVERYTHING;
 	if (loader_start(self->loader, self->config, self->generation, task))
 		return;
 	metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
+	if (task == LOADER_EVERYTHING)
+		admin_on_loaded(self->admin, false);
 	notify_ready();
 }
 
-static void
-on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
+void
+supervisor_reload(struct supervisor *self)
 {
-	struct supervisor *self = signal->data;
-
-	(void)loop, (void)events;
 	if (self->draining)
 		return;
 	assert(self->loader != NULL);
@@ -127,6 +127,13 @@ on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 		self->load_again = true;
 	else
 		start_load(self, LOADER_EVERYTHING);
+}
+
+static void
+on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)loop, (void)events;
+	supervisor_reload(signal->data);
 }
 
 static void
@@ -200,7 +207,8 @@ on_measure(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct supervisor *self = timer->data;
 
-	(void)loop, (void)events;
+	(void)events;
+	history_measure(self->history, self->metrics, ev_now(loop));
 	process_usage_begin(&self->usage);
 	process_usage_report(&self->usage, self->metrics, self->count);
 	process_usage_end(&self->usage);
@@ -283,6 +291,8 @@ on_load_ended(void *arg, enum loader_task task, bool built)
 	count_loader(self);
 	if (refused)
 		metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
+	if (task == LOADER_EVERYTHING)
+		admin_on_loaded(self->admin, built);
 	if (self->load_again) {
 		self->load_again = false;
 		start_load(self, LOADER_EVERYTHING);
@@ -304,20 +314,19 @@ kill_children(struct supervisor *self)
 			kill(self->children[i].pid, SIGKILL);
 }
 
-static void
-on_terminate(struct ev_loop *loop, ev_signal *signal, int events)
+void
+supervisor_drain(struct supervisor *self)
 {
-	struct supervisor *self = signal->data;
 	struct channel_message message = {.type = CHANNEL_DRAIN};
 	bool running = false;
 
-	(void)events;
 	if (self->draining)
 		return;
 	assert(self->loader != NULL && self->sockets != NULL);
 	self->draining = true;
 	log_info("draining");
 	notify_stopping();
+	admin_on_draining(self->admin);
 	loader_free(self->loader);
 	self->loader = NULL;
 	/* The workers close their copies when they stop accepting; these must not hold them open.
@@ -326,7 +335,7 @@ on_terminate(struct ev_loop *loop, ev_signal *signal, int events)
 	self->sockets = NULL;
 	for (unsigned i = 0; i < self->count; i++) {
 		struct child *child = &self->children[i];
-		ev_timer_stop(loop, &child->restart);
+		ev_timer_stop(self->loop, &child->restart);
 		if (child->pid == 0)
 			continue;
 		assert(child->pid > 0 && child->channel >= 0);
@@ -335,7 +344,14 @@ on_terminate(struct ev_loop *loop, ev_signal *signal, int events)
 			kill(child->pid, SIGKILL);
 	}
 	if (!running)
-		ev_break(loop, EVBREAK_ALL);
+		ev_break(self->loop, EVBREAK_ALL);
+}
+
+static void
+on_terminate(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)loop, (void)events;
+	supervisor_drain(signal->data);
 }
 
 static void
@@ -388,11 +404,12 @@ set_up(struct supervisor *self, struct config *config)
 	if (self->access_log < 0)
 		return false;
 	self->metrics = metrics_new(self->count);
+	self->history = history_new();
 	self->quota = quota_new(self->count);
 	self->marks = integrity_marks_new();
 	self->log_turn = log_turn_new();
-	if (self->metrics == NULL || self->quota == NULL || self->marks == NULL ||
-	    self->log_turn == NULL) {
+	if (self->metrics == NULL || self->history == NULL || self->quota == NULL ||
+	    self->marks == NULL || self->log_turn == NULL) {
 		log_error("no shared memory: %s", strerror(errno));
 		return false;
 	}
@@ -407,6 +424,8 @@ set_up(struct supervisor *self, struct config *config)
 	}
 	static const struct loader_events loader_events = {on_built, on_load_ended};
 	self->loader = loader_new(self->loop, &self->user, &loader_events, self);
+	if (config->admin_socket != NULL && (self->admin = admin_new(self)) == NULL)
+		return false;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a log at the limit of a file's size is as a full disk */
 	ev_timer_init(&self->hand_log, on_hand_log_again, log_delay, 0.);
@@ -441,6 +460,7 @@ set_up(struct supervisor *self, struct config *config)
 static void
 tear_down(struct supervisor *self)
 {
+	admin_free(self->admin);
 	loader_free(self->loader);
 	sockets_close(self->sockets);
 	generation_free(self->generation);
@@ -448,6 +468,7 @@ tear_down(struct supervisor *self)
 	integrity_marks_free(self->marks);
 	log_turn_free(self->log_turn);
 	metrics_free(self->metrics);
+	history_free(self->history);
 	config_free(self->config);
 	supervisor_crash_free(self);
 	free(self->children);

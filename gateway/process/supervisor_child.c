@@ -43,9 +43,15 @@ announce_generation(struct supervisor *self)
 	if (live < self->count || self->announced == number)
 		return;
 	self->announced = number;
+	self->announced_kept = kept;
+	self->announced_cut = cut;
 	log_info("generation %llu live on %u/%u workers: kept %u, cut %u",
 	    (unsigned long long)number, live, self->count, kept, cut);
+	const struct history_generation line = {
+	    .number = number, .time = (uint64_t)ev_now(self->loop), .kept = kept, .cut = cut};
+	history_add_generation(self->history, &line);
 	notify_ready();
+	admin_on_live(self->admin);
 }
 
 void
@@ -113,6 +119,9 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 			on_adopted(child, &message);
 		else if (message.type == CHANNEL_LOOK_UP)
 			supervisor_look_up(child->supervisor);
+		else if (message.type == CHANNEL_WAS_CUT)
+			admin_on_cut(child->supervisor->admin, child->index, message.generation,
+			    message.cut);
 		break;
 	case CHANNEL_NOTHING:
 		break;
@@ -153,6 +162,7 @@ on_exit_of_child(struct ev_loop *loop, ev_child *watcher, int events)
 	metrics_reset_gauges(self->metrics, child->index);
 	quota_forget_worker(self->quota, child->index);
 	log_turn_give(self->log_turn, child->index);
+	admin_on_end_of_worker(self->admin, child->index);
 	if (self->draining) {
 		log_end_of_drain(child, watcher->rstatus);
 		if (watcher->rstatus != 0)
@@ -201,6 +211,7 @@ run_child(struct child *child, int channel)
 	if (!crash_record_is_loop(&child->crashes))
 		crash_trace_install(child->index);
 	loader_forget(self->loader);
+	admin_forget(self->admin);
 	ev_loop_destroy(self->loop);
 	sockets_keep_only(self->sockets, child->index);
 	struct worker_options options = {
@@ -212,6 +223,7 @@ run_child(struct child *child, int channel)
 	    .generation = self->generation,
 	    .user = &self->user,
 	    .metrics = self->metrics,
+	    .history = self->history,
 	    .quota = self->quota,
 	    .marks = self->marks,
 	    .pulse = child->pulse,

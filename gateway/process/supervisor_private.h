@@ -1,6 +1,6 @@
 /*
- * The inside of the supervisor. Only supervisor.c and supervisor_*.c may include this; everybody
- * else has supervisor.h.
+ * The inside of the supervisor. Only supervisor.c, supervisor_*.c and admin.c may include this;
+ * everybody else has supervisor.h.
  */
 #ifndef GATEWAY_SUPERVISOR_PRIVATE_H
 #define GATEWAY_SUPERVISOR_PRIVATE_H
@@ -10,7 +10,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "admin.h"
 #include "crash_record.h"
+#include "gateway/node/history.h"
 #include "gateway/node/worker_end.h"
 #include "loader.h"
 #include "process_usage.h"
@@ -52,13 +54,17 @@ struct supervisor {
 	struct child *children;
 	struct sockets *sockets;
 	struct metrics *metrics;
+	struct history *history;
+	struct admin *admin; /* NULL: there is no admin_socket */
 	struct quota *quota;
 	struct integrity_marks *marks;
 	struct sandbox_user user;
 	struct generation *generation;
 	struct loader *loader;
 	bool load_again; /* SIGHUP came during a load: files may have changed since it read them */
+	uint64_t loads;  /* of everything that were begun */
 	uint64_t announced; /* the last generation whose line was printed */
+	uint32_t announced_kept, announced_cut;
 	int access_log;
 	struct log_turn *log_turn;
 	bool draining;
@@ -77,6 +83,10 @@ struct supervisor {
 
 /* Looks the names of the stores up soon, as a worker asks; no worker can make that often. */
 void supervisor_look_up(struct supervisor *self);
+
+/* What SIGHUP and SIGTERM ask for. */
+void supervisor_reload(struct supervisor *self);
+void supervisor_drain(struct supervisor *self);
 
 /* ---- supervisor_child.c ---- */
 

@@ -23,6 +23,7 @@
 #include "gateway/client_side/turns.h"
 #include "gateway/config/config_stores.h"
 #include "gateway/node/log.h"
+#include "gateway/node/node_cell.h"
 #include "gateway/request/access_log.h"
 #include "gateway/request/snapshot.h"
 #include "gateway/store/upstream.h"
@@ -80,6 +81,24 @@ adopt_config(struct worker *self, struct config *next)
 	self->config = next;
 }
 
+/* Tells those who show the state of the node. */
+static void
+describe_generation(const struct worker *self)
+{
+	const struct services *services = &self->services;
+	const uint64_t values[NODE_CELL_COUNT] = {
+	    [NODE_POLICY_SERIAL] = policy_serial(services->policy),
+	    [NODE_CUSTOMERS] = policy_customer_count(services->policy),
+	    [NODE_CERTIFICATE_ENDS] = (uint64_t)tls_context_certificate_expires(services->tls),
+	    [NODE_CLIENT_CA_ENDS] = (uint64_t)tls_context_client_ca_expires(services->tls),
+	    [NODE_CRL_ENDS] = (uint64_t)tls_context_crl_expires(services->tls),
+	};
+
+	for (unsigned i = 0; i < NODE_CELL_COUNT; i++)
+		metrics_cell_set(
+		    services->metrics, services->worker, METRICS_FAMILY_NODE, i, values[i]);
+}
+
 static bool
 adopt(struct worker *self, const struct generation *generation, char error[TLS_ERROR_MAX])
 {
@@ -102,6 +121,7 @@ adopt(struct worker *self, const struct generation *generation, char error[TLS_E
 	upstream_move(services->upstream, parts.stores);
 	free(parts.stores);
 	services->generation = generation->number;
+	describe_generation(self);
 	return true;
 }
 
@@ -305,6 +325,32 @@ release_reserve(struct worker *self)
 			close(self->reserve[i]);
 }
 
+struct cut {
+	const char *name;
+	uint32_t count;
+};
+
+static void
+cut_connection(struct connection *connection, void *arg)
+{
+	struct cut *cut = arg;
+
+	cut->count += connection_cut(connection, cut->name);
+}
+
+/* Who loses them has done nothing that a generation forbids, and may come again. */
+static void
+cut_connections(struct worker *self, const struct channel_message *message)
+{
+	struct cut cut = {.name = message->text};
+	struct channel_message answer = {
+	    .type = CHANNEL_WAS_CUT, .generation = message->generation};
+
+	listener_each(self->listener, cut_connection, &cut);
+	answer.cut = cut.count;
+	(void)channel_send(self->options->channel, &answer);
+}
+
 static void on_message(struct worker *self, const struct channel_message *message);
 
 static void
@@ -348,8 +394,13 @@ on_message(struct worker *self, const struct channel_message *message)
 	case CHANNEL_DRAIN:
 		announce_drain(self);
 		break;
+	case CHANNEL_CUT:
+		cut_connections(self, message);
+		break;
 	case CHANNEL_ADOPTED:
 	case CHANNEL_LOOK_UP:
+	case CHANNEL_REFUSED:
+	case CHANNEL_WAS_CUT:
 		break;
 	}
 }
@@ -371,6 +422,7 @@ set_up(struct worker *self)
 	}
 	services->worker = options->index;
 	services->metrics = options->metrics;
+	services->history = options->history;
 	services->quota = options->quota;
 	services->marks = options->marks;
 	services->pulse = options->pulse;

@@ -5,6 +5,7 @@
 #define GATEWAY_WORKER_H
 
 #include "gateway/generation/generation.h"
+#include "gateway/node/history.h"
 #include "gateway/node/integrity_marks.h"
 #include "gateway/node/metrics.h"
 #include "gateway/node/pulse.h"
@@ -20,6 +21,7 @@ struct worker_options {
 	struct generation *generation; /* the one in force; the worker closes its files */
 	const struct sandbox_user *user;
 	struct metrics *metrics;
+	const struct history *history;
 	struct quota *quota;
 	struct integrity_marks *marks;
 	struct pulse *pulse;

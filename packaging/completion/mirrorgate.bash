@@ -9,7 +9,7 @@ _mirrorgate() {
 	local program=$1 current=$2 previous=$3 command=
 
 	case $previous in
-	-c | -o)
+	-c | -o | -s)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
@@ -23,7 +23,10 @@ _mirrorgate() {
 		fi
 	elif [ -z "$command" ]; then
 		case ${program##*/} in
-		mirrorgate) mapfile -t COMPREPLY < <(compgen -W identity -- "$current") ;;
+		mirrorgate)
+			mapfile -t COMPREPLY < <(compgen -W "$("$program" -h |
+				sed -n -E 's/^ +mirrorgate ([a-z]+) .*/\1/p')" -- "$current")
+			;;
 		mirrorgate-policy)
 			mapfile -t COMPREPLY < <(compgen -W "$("$program" -h |
 				sed -n -E 's/^(usage:)? +mirrorgate-policy ([a-z]+) .*/\2/p')" -- "$current")

@@ -37,6 +37,7 @@ ELSEWHERE = {
     "CUSTOMER_LIMIT": "test_room::test_a_connection_beyond_the_customers_limit_is_closed_before_it_asks",
     "CERTIFICATE_ENDED": "test_end_dates::test_a_certificate_that_expires_cuts_its_connections",
     "REVOKED": "test_revocation::test_a_revoked_client_is_cut_in_the_middle_of_a_download",
+    "CUT": "test_admin::test_cut_ends_a_transfer_at_once_and_the_log_says_so",
     "LICENCE_ENDED": "test_end_dates::test_a_licence_that_ends_cuts_its_downloads_and_no_others",
     "STORE_STALLED": "test_timeouts::test_store_response_cuts_a_body_that_stops_halfway",
     "STORE_WRONG": "test_integrity::test_a_wrong_byte_keeps_the_answer_from_being_complete",

@@ -116,7 +116,7 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	              "    - https://store:443\n"
 	              "timeouts:\n"
 	              "  idle: 0s\n"
-	              "admin_socket: a.sock\n",
+	              "admin_socket: \"\"\n",
 	    false,
 	    "2: `listen[0].address` must be a numeric address such as 0.0.0.0 or [::]\n"
 	    "3: `listen[0].port` must be 443; any other port needs --unsafe-any-port\n"
@@ -133,7 +133,7 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	    "11: `store.servers[0]` must be http://: the gateway speaks plain HTTP to the store, "
 	    "over a path that you trust (loopback, a Unix socket or a private network)\n"
 	    "13: `timeouts.idle` must be a duration with its unit from 1ms to 1d, not \"0s\"\n"
-	    "14: `admin_socket` is not supported by this release; remove it\n");
+	    "14: `admin_socket` must name a file, not be empty\n");
 }
 
 static void
@@ -147,11 +147,16 @@ test_unknown_and_repeated_keys_are_refused_with_their_line(void **state)
 }
 
 static void
-test_keys_of_later_releases_are_refused_not_ignored(void **state)
+test_the_path_of_a_socket_is_short(void **state)
 {
+	char text[160];
+
 	(void)state;
-	sample_refuse_added("admin_socket: admin.sock",
-	    "`admin_socket` is not supported by this release; remove it");
+	(void)snprintf(text, sizeof text, "admin_socket: /%0107d", 0);
+	sample_refuse_added(
+	    text, "`admin_socket` must have at most 107 bytes with its folder, not 108");
+	(void)snprintf(text, sizeof text, "admin_socket: /%0106d", 0);
+	config_free(sample_load_added(text));
 }
 
 static void
@@ -285,7 +290,7 @@ main(void)
 	    cmocka_unit_test(test_what_is_required_is_missed_by_name),
 	    cmocka_unit_test(test_problems_of_all_parts_are_reported_in_one_run),
 	    cmocka_unit_test(test_unknown_and_repeated_keys_are_refused_with_their_line),
-	    cmocka_unit_test(test_keys_of_later_releases_are_refused_not_ignored),
+	    cmocka_unit_test(test_the_path_of_a_socket_is_short),
 	    cmocka_unit_test(test_a_file_that_cannot_be_read_is_a_problem),
 	    cmocka_unit_test(test_problems_from_before_do_not_spoil_a_good_file),
 	    cmocka_unit_test(test_server_names_become_lower_case),

@@ -1,0 +1,19 @@
+/*
+ * The other end of `admin_socket`: asks a running gate, from the command line.
+ */
+#ifndef GATEWAY_ADMIN_CLIENT_H
+#define GATEWAY_ADMIN_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/buffer.h"
+
+/* Sends the command (and NAME, unless that is NULL) to the gate that listens at SOCKET, and waits
+ * for the answer: its text goes into TEXT, without the end of the line. Returns it as an object,
+ * the caller's; NULL, after saying why on standard error, when there is no answer or it says that
+ * nothing was done. */
+json_t *admin_client_ask(
+    const char *socket, const char *command, const char *name, struct buffer *text);
+
+#endif
