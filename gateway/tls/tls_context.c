@@ -128,6 +128,7 @@ on_new_ticket(SSL *ssl, void *arg)
 	time_t since, now = time(NULL);
 
 	assert(session != NULL);
+	tls_library_skip_keys(true); /* OpenSSL prints SESSION and parses it before it encrypts */
 	if (!carried_time(session, &since))
 		return SSL_SESSION_set1_ticket_appdata(session, &now, sizeof now);
 	long left = self->options.session_lifetime - (long)(now - since);
@@ -181,6 +182,7 @@ on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name
 	struct identity identity;
 
 	(void)name, (void)name_len;
+	tls_library_skip_keys(false);
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	X509 *leaf = SSL_SESSION_get0_peer(session);

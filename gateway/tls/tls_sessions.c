@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "base/buffer.h"
+#include "tls_library.h"
 
 enum {
 	BUCKETS = 4096,
@@ -162,7 +163,10 @@ on_session_wanted(SSL *ssl, const unsigned char *id, int len, int *is_shared)
 	if (entry == NULL)
 		return NULL;
 	const unsigned char *bytes = entry->bytes;
-	return d2i_SSL_SESSION(NULL, &bytes, (long)entry->len);
+	tls_library_skip_keys(true);
+	SSL_SESSION *session = d2i_SSL_SESSION(NULL, &bytes, (long)entry->len);
+	tls_library_skip_keys(false);
+	return session;
 }
 
 void

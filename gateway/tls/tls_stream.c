@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "crypto/asn1_seconds.h"
 #include "crypto/tls_groups.h"
+#include "tls_library.h"
 
 enum { DEFECT_MAX = 160 };
 
@@ -221,6 +222,7 @@ tls_stream_handshake(struct tls_stream *self)
 
 	ERR_clear_error();
 	int result = SSL_do_handshake(self->ssl);
+	tls_library_skip_keys(false); /* in case that OpenSSL gave up within a ticket */
 	if (result != 1)
 		return classify(self, result);
 	if (SSL_session_reused(self->ssl)) {

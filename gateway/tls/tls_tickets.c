@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "tls_library.h"
 
 enum { NAME_BYTES = 16, SECRET_BYTES = 32 };
 
@@ -209,6 +210,7 @@ on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *
 	const struct ticket_key *key = encrypt ? &self->keys[0] : find_key(self, name);
 
 	assert(self->count > 0);
+	tls_library_skip_keys(false);
 	if (key == NULL)
 		return 0;
 	if (encrypt) {
@@ -219,6 +221,7 @@ on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *
 	if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, iv, encrypt) != 1 ||
 	    !set_hmac_key(mac, key))
 		return -1;
+	tls_library_skip_keys(!encrypt); /* what it decrypts is parsed, until on_ticket() */
 	return key == &self->keys[0] ? 1 : 2;
 }
 

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "crypto/asn1_seconds.h"
 #include "tls_cas.h"
+#include "tls_library.h"
 #include "tls_rehearsal.h"
 #include "tls_remedy.h"
 
@@ -235,11 +236,12 @@ const char *
 tls_verify_certificate(
     struct tls_verify *self, X509 *leaf, STACK_OF(X509) * chain, struct identity *identity)
 {
+	X509 *whole = tls_library_with_key(leaf);
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	struct judgement judgement = {self, identity, NULL};
 
-	assert(leaf != NULL);
-	if (ctx == NULL || X509_STORE_CTX_init(ctx, self->store, leaf, chain) != 1)
+	if (whole == NULL || ctx == NULL ||
+	    X509_STORE_CTX_init(ctx, self->store, whole, chain) != 1)
 		abort();
 	X509_STORE_CTX_set_default(ctx, "ssl_client");
 	X509_STORE_CTX_set_app_data(ctx, &judgement);
@@ -249,6 +251,7 @@ tls_verify_certificate(
 	if (X509_verify_cert(ctx) != 1 && judgement.defect == NULL)
 		judgement.defect = tls_remedy(X509_STORE_CTX_get_error(ctx));
 	X509_STORE_CTX_free(ctx);
+	X509_free(whole);
 	ERR_clear_error();
 	if (judgement.defect == NULL && identity->subject[0] == '\0')
 		return "the client certificate was not verified";

@@ -279,6 +279,25 @@ def test_an_expired_client_resumes_on_no_node(fleet, version):
 
 
 @both_versions
+def test_a_resumed_connection_is_verified_again_by_a_new_list(fleet, version):
+    lab, authority, _ = fleet
+    gate = lab.gateway()
+    with contextlib.ExitStack() as stack:
+        revoked, other = [
+            stack.enter_context(opened(gate, who, version, first_session(gate, version, who)))
+            for who in ("acme", "initech")
+        ]
+        for tls in (revoked, other):
+            assert (ask(tls), tls.session_reused) == (200, True)
+        authority.run("revoke", str(authority.folder), "acme")
+        gate.reload(policy(serial=2))
+        [store] = gate.stores
+        with store.untouched(), pytest.raises(OSError):
+            ask(revoked)
+        assert ask(other) == 200
+
+
+@both_versions
 def test_a_withdrawn_subject_gets_no_request_through(fleet, version):
     lab, _, keys = fleet
     gate = node(lab, keys)

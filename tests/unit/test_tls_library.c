@@ -14,9 +14,11 @@
 
 #include <openssl/evp.h>
 #include <openssl/provider.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "certificates.h"
 #include "gateway/tls/tls_library.h"
 
 enum { DER_MAX = 4096 };
@@ -180,6 +182,61 @@ test_tls_has_its_groups_and_suites(void **state)
 	SSL_CTX_free(context);
 }
 
+static X509 *
+parse(const unsigned char *bytes, long len)
+{
+	X509 *certificate = d2i_X509(NULL, &bytes, len);
+
+	assert_non_null(certificate);
+	return certificate;
+}
+
+static void
+test_a_certificate_has_no_key_while_keys_are_skipped(void **state)
+{
+	(void)state;
+	X509 *made = certificates_make(&(struct certificate_spec){0});
+	unsigned char *bytes = NULL;
+	long len = i2d_X509(made, &bytes);
+
+	tls_library_skip_keys(true);
+	X509 *keyless = parse(bytes, len);
+	tls_library_skip_keys(false);
+	X509 *keyed = parse(bytes, len);
+	assert_null(X509_get0_pubkey(keyless));
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(keyed), X509_get0_pubkey(made)), 1);
+
+	X509 *again = tls_library_with_key(keyless), *same = tls_library_with_key(keyed);
+	assert_ptr_equal(same, keyed);
+	assert_int_equal(X509_cmp(again, made), 0);
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(again), X509_get0_pubkey(made)), 1);
+	X509_free(again);
+	X509_free(same);
+	X509_free(keyless);
+	X509_free(keyed);
+	X509_free(made);
+	OPENSSL_free(bytes);
+}
+
+/* What OpenSSL does while it makes a ticket, and takes one. */
+static void
+test_all_but_keys_is_there_while_keys_are_skipped(void **state)
+{
+	(void)state;
+	unsigned char digest[EVP_MAX_MD_SIZE], random[16];
+
+	tls_library_skip_keys(true);
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	assert_non_null(mac);
+	assert_non_null(cipher);
+	assert_int_equal(EVP_Digest("text", 4, digest, NULL, EVP_sha256(), NULL), 1);
+	assert_int_equal(RAND_bytes(random, sizeof random), 1);
+	EVP_MAC_free(mac);
+	EVP_CIPHER_free(cipher);
+	tls_library_skip_keys(false);
+}
+
 int
 main(void)
 {
@@ -191,6 +248,8 @@ main(void)
 	    cmocka_unit_test(test_private_keys_are_decoded_untrimmed),
 	    cmocka_unit_test(test_the_two_work_together),
 	    cmocka_unit_test(test_tls_has_its_groups_and_suites),
+	    cmocka_unit_test(test_a_certificate_has_no_key_while_keys_are_skipped),
+	    cmocka_unit_test(test_all_but_keys_is_there_while_keys_are_skipped),
 	};
 
 	return cmocka_run_group_tests(tests, make_keys, free_keys);
