@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "fetch_folder.h"
 #include "fetch_layout.h"
 #include "fetch_recover.h"
+#include "hook_due.h"
 #include "installed.h"
 
 /* Reads the catalogue in the folder into *OLD, if there is one: it must be of the same product. Its
@@ -84,8 +86,8 @@ bring(const struct fetching *self, const char *version, struct fetch_result *res
 	            is_no_rollback(order, release.catalogue, self->old, failure);
 	if (done) {
 		const struct fetch_files files = {self->root, order->folder, self->cache,
-		    order->config->cache, order->folder, &release, self->base, self->old,
-		    &order->config->hooks, self->outlook, &order->config->rights};
+		    order->config->cache, order->folder, &release, self->base, self->old, self->old,
+		    self->root, &order->config->hooks, self->outlook, &order->config->rights};
 		done = fetch_layout_install(
 		    &files, order->config->versions, self->https, result, failure);
 	}
@@ -189,6 +191,35 @@ is_possible(const struct fetch_order *order, struct failure *failure)
 	       failure_set(failure, FAILURE_USAGE, "not a version: %s", order->version);
 }
 
+/* Ends a change in the version of FOLDER that is current, when that has a folder of its own. */
+static bool
+recover_content(const char *folder, struct failure *failure)
+{
+	char *content = install_content(folder);
+	bool done = true;
+
+	if (strcmp(content, folder) != 0) {
+		int root = open(content, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		done = root >= 0 ? fetch_recover(root, content, failure)
+		                 : failure_errno(failure, "open", content);
+		if (root >= 0)
+			close(root);
+	}
+	free(content);
+	return done;
+}
+
+/* Ends what an earlier run has left half done in the folder NAME. What nobody may write to has
+ * nothing of the kind. */
+static bool
+go_on(const struct fetch_folder *folder, const char *name, const struct config_hooks *hooks,
+    struct failure *failure)
+{
+	return folder->lock < 0 ||
+	       (fetch_recover(folder->root, name, failure) && recover_content(name, failure) &&
+	           hook_due_resume(name, hooks, failure));
+}
+
 bool
 fetch_product(const struct fetch_order *order, struct https *https, struct fetch_result *result,
     struct failure *failure)
@@ -201,7 +232,7 @@ fetch_product(const struct fetch_order *order, struct https *https, struct fetch
 	struct fetching fetching = {
 	    .order = order, .root = folder.root, .cache = cache, .https = https};
 	bool done = cache != NULL &&
-	            fetch_recover(folder.root, order->folder, &order->config->hooks, failure) &&
+	            go_on(&folder, order->folder, &order->config->hooks, failure) &&
 	            fetch_into(&fetching, result, failure);
 	cache_close(cache);
 	fetch_folder_close(&folder);
@@ -246,7 +277,8 @@ fetch_rollback(const char *folder, const struct config_hooks *hooks, struct fetc
 	struct fetch_folder own;
 	if (!fetch_folder_open(&own, folder, &(struct rights){0}, failure))
 		return false;
-	bool done = fetch_layout_rollback(own.root, folder, hooks, result, failure);
+	bool done = go_on(&own, folder, hooks, failure) &&
+	            fetch_layout_rollback(own.root, folder, hooks, result, failure);
 	fetch_folder_close(&own);
 	return done;
 }

@@ -256,7 +256,7 @@ place_file(struct changing *self, const struct catalogue_file *file, const char 
 {
 	const struct fetch_change *order = self->order;
 
-	switch (fetch_config_place(self->root, file, order->old, order->pending)) {
+	switch (fetch_config_place(self->root, file, order->before, order->pending)) {
 	case FETCH_CONFIG_STAYS:
 		return true;
 	case FETCH_CONFIG_BESIDE:

@@ -24,8 +24,10 @@ void fetch_change_folder_name(char name[CHANGE_NAME_MAX], size_t folder);
 
 struct fetch_change {
 	const struct fetch_stage *stage;
-	const char *folder;              /* for messages */
-	const struct catalogue *old;     /* of what is in the folder; NULL: nothing */
+	const char *folder;          /* for messages */
+	const struct catalogue *old; /* of what is in the folder; NULL: nothing */
+	const struct catalogue
+	    *before; /* of the version that the new one follows: see fetch_files.h */
 	const struct catalogue *pending; /* of a change that was cut and cannot be ended; or NULL */
 	const struct catalogue *catalogue; /* the new one */
 	const struct fetch_names *names;   /* its */

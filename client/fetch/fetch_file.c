@@ -16,6 +16,8 @@
 #include "base/buffer.h"
 #include "crypto/digest.h"
 
+enum { PIECE = 64 * 1024 /* bytes that are compared at a time */ };
+
 int
 fetch_file_open_folder(int root, const char *path, const char **name)
 {
@@ -175,6 +177,84 @@ fetch_file_is_file_or_link(int root, const char *path)
 	return is;
 }
 
+/* ---- two files ------------------------------------------------------------------------------- */
+
+static bool
+have_same_bytes(int a, int b)
+{
+	char *pieces = buffer_alloc(2 * (size_t)PIECE);
+	ssize_t len;
+	bool same;
+
+	do {
+		len = read(a, pieces, PIECE);
+		ssize_t there = 0, more = len;
+		while (there < len && more > 0) {
+			more = read(b, pieces + PIECE + there, (size_t)(len - there));
+			there += more > 0 ? more : 0;
+		}
+		same = len >= 0 && there == len &&
+		       memcmp(pieces, pieces + PIECE, (size_t)(len > 0 ? len : 0)) == 0;
+	} while (same && len > 0);
+	free(pieces);
+	return same;
+}
+
+static int
+open_regular(int folder, const char *name, struct stat *st)
+{
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool
+is_same_file(int a, const char *a_name, int b, const char *b_name)
+{
+	struct stat a_st, b_st;
+	int a_fd = open_regular(a, a_name, &a_st), b_fd = open_regular(b, b_name, &b_st);
+	bool same =
+	    a_fd >= 0 && b_fd >= 0 && a_st.st_size == b_st.st_size && have_same_bytes(a_fd, b_fd);
+
+	if (a_fd >= 0)
+		close(a_fd);
+	if (b_fd >= 0)
+		close(b_fd);
+	return same;
+}
+
+static bool
+is_same_link(int a, const char *a_name, int b, const char *b_name)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(a, a_name, target, sizeof target - 1);
+
+	target[len > 0 ? len : 0] = '\0';
+	return len > 0 && is_link(b, b_name, target);
+}
+
+bool
+fetch_file_is_same(int root, const char *path, int other_root, const char *other_path)
+{
+	const char *a_name, *b_name;
+	int a = fetch_file_open_folder(root, path, &a_name);
+	int b = fetch_file_open_folder(other_root, other_path, &b_name);
+	bool same = a >= 0 && b >= 0 &&
+	            (is_same_file(a, a_name, b, b_name) || is_same_link(a, a_name, b, b_name));
+
+	if (a >= 0)
+		close(a);
+	if (b >= 0)
+		close(b);
+	return same;
+}
+
+/* ---- removing -------------------------------------------------------------------------------- */
+
 /* Removes the folders above PATH, the deepest first, as long as they are empty and KEEP has nothing
  * below them. */
 static void
@@ -195,6 +275,18 @@ remove_empty_folders(int root, const char *path, const struct fetch_names *keep)
 			break;
 	}
 	free(above);
+}
+
+void
+fetch_file_unlink(int root, const char *path)
+{
+	const char *name;
+	int folder = fetch_file_open_folder(root, path, &name);
+
+	if (folder >= 0) {
+		unlinkat(folder, name, 0);
+		close(folder);
+	}
 }
 
 bool

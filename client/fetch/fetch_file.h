@@ -35,6 +35,13 @@ bool fetch_file_exists(int root, const char *path);
 /* True when a regular file or a symbolic link stands at PATH. */
 bool fetch_file_is_file_or_link(int root, const char *path);
 
+/* True when PATH below ROOT and OTHER_PATH below OTHER_ROOT are regular files with the same bytes,
+ * or links to the same. */
+bool fetch_file_is_same(int root, const char *path, int other_root, const char *other_path);
+
+/* Takes away the file or link at PATH, if there is one. */
+void fetch_file_unlink(int root, const char *path);
+
 /* Takes FILE away if it still is as the catalogue has it, and the folders that are empty then and
  * in which KEEP has nothing. False when it is there and is something else. */
 bool fetch_file_remove(int root, const struct catalogue_file *file, const struct fetch_names *keep);

@@ -24,7 +24,7 @@
 #include "fetch_plan.h"
 #include "fetch_room.h"
 #include "fetch_stage.h"
-#include "hooks.h"
+#include "hook_due.h"
 
 struct fetching {
 	const struct fetch_files *order;
@@ -94,7 +94,7 @@ look_at(struct fetching *self, const struct catalogue_file *file, bool *beside)
 
 	if (!has_its_spelling(self, file->path))
 		return false;
-	switch (fetch_config_place(order->root, file, order->old, self->pending)) {
+	switch (fetch_config_place(order->root, file, order->before, self->pending)) {
 	case FETCH_CONFIG_STAYS:
 		return true;
 	case FETCH_CONFIG_BESIDE:
@@ -138,11 +138,17 @@ look(struct fetching *self, struct failure *failure)
 static int
 mode_of(const struct fetching *self, const struct catalogue_file *file)
 {
-	const struct catalogue_file *old = catalogue_find(self->order->old, file->path);
+	const struct fetch_files *order = self->order;
+	const struct catalogue_file *old = catalogue_find(order->old, file->path);
+	int root = order->root;
 
+	if (old == NULL) {
+		old = catalogue_find(order->before, file->path);
+		root = order->before_root;
+	}
 	if (old == NULL || old->kind != CATALOGUE_FILE || old->executable != file->executable)
 		return -1;
-	return fetch_file_mode(self->order->root, file->path);
+	return fetch_file_mode(root, file->path);
 }
 
 /* Stages what the cache has. What turns out damaged there is wanted once more, unless AGAIN. */
@@ -328,6 +334,7 @@ change(struct fetching *self, struct failure *failure)
 	const struct fetch_change change = {.stage = &self->stage,
 	    .folder = self->order->folder,
 	    .old = self->order->old,
+	    .before = self->order->before,
 	    .pending = self->pending,
 	    .catalogue = self->catalogue,
 	    .names = self->names,
@@ -352,7 +359,10 @@ run_before(const struct fetching *self, struct failure *failure)
 {
 	const struct hooks_event event = event_of(self);
 
-	return self->order->hooks == NULL || hooks_run_before(self->order->hooks, &event, failure);
+	return self->order->hooks == NULL ||
+	       (hooks_run_before(self->order->hooks, &event, failure) &&
+	           (hook_due_note(self->order->hooks, &event, failure) ||
+	               is_unchanged(self, failure)));
 }
 
 static bool
@@ -361,7 +371,7 @@ run_after(const struct fetching *self, struct failure *failure)
 	const struct hooks_event event = event_of(self);
 
 	return self->order->hooks == NULL || !self->changed ||
-	       hooks_run_after(self->order->hooks, &event, false, failure);
+	       hook_due_run(self->order->hooks, &event, false, failure);
 }
 
 static bool
@@ -389,6 +399,8 @@ bring_and_tell(struct fetching *self, struct failure *failure)
 		tell(self);
 	if (!self->keep_stage)
 		fetch_stage_end(&self->stage);
+	if (!done && self->order->hooks != NULL)
+		hook_due_forget(self->order->record);
 	return done && run_after(self, failure);
 }
 

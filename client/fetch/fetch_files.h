@@ -18,8 +18,15 @@ struct fetch_files {
 	const char *cache_folder; /* which will remember RECORD */
 	const char *record;       /* the folder that was asked for: FOLDER or the one above */
 	const struct release *release;
-	const char *base;                 /* of the product on the servers */
-	const struct catalogue *old;      /* of what is in the folder; NULL: nothing */
+	const char *base;            /* of the product on the servers */
+	const struct catalogue *old; /* of what is in the folder; NULL: nothing */
+
+	/* The version that this one follows, from which configuration and permissions that somebody
+	 * changed come: OLD in the folder itself, or the one that is current in a folder of its
+	 * own, from which what was edited has been carried over. */
+	const struct catalogue *before; /* NULL: none */
+	int before_root;
+
 	const struct config_hooks *hooks; /* for a change of the folder; NULL: it is not current */
 
 	/* When not NULL, nothing is changed, and this is filled in: CACHE is only looked at. */

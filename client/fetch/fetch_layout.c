@@ -4,7 +4,6 @@
  */
 #include "fetch_layout.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,9 +15,11 @@
 
 #include "client/common/report.h"
 #include "client/release/catalogue_load.h"
+#include "fetch_carry.h"
 #include "fetch_file.h"
+#include "fetch_prune.h"
 #include "fetch_recover.h"
-#include "hooks.h"
+#include "hook_due.h"
 #include "installed.h"
 
 #define NEW_LINK CATALOGUE_PART_NAME ".link"
@@ -51,6 +52,16 @@ exchange(int root, const char *current, const char *previous)
 	       make_link(root, current, LAYOUT_PREVIOUS);
 }
 
+/* Once the link is exchanged, it is, whatever the disk says then. */
+static void
+sync_links(int root, const char *folder)
+{
+	if (fsync(root) != 0)
+		report_note("warning: %s: the change of its links may not outlive a power failure: "
+		            "%s",
+		    folder, strerror(errno));
+}
+
 /* Makes VERSION the current one. */
 static bool
 switch_to(int root, const char *folder, const char *version, struct failure *failure)
@@ -66,74 +77,9 @@ switch_to(int root, const char *folder, const char *version, struct failure *fai
 	else
 		done =
 		    make_link(root, version, LAYOUT_PREVIOUS) && exchange(root, current, version);
-	return (done && fsync(root) == 0) || failure_errno(failure, "change the links in", folder);
-}
-
-/* ---- versions that nothing leads to ---------------------------------------------------------- */
-
-/* Removes the version in the folder NAME, whose catalogue is CATALOGUE. */
-static void
-remove_version(int root, const char *folder, const char *name, const struct catalogue *catalogue)
-{
-	struct fetch_names *nothing = fetch_names_new(NULL);
-	int version = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	for (size_t i = 0; version >= 0 && i < catalogue->file_count; i++)
-		(void)fetch_file_remove(version, &catalogue->files[i], nothing);
-	if (version >= 0) {
-		unlinkat(version, CATALOGUE_SIGNATURE_NAME, 0);
-		unlinkat(version, CATALOGUE_NAME, 0);
-		close(version);
-	}
-	if (unlinkat(root, name, AT_REMOVEDIR) != 0)
-		report_note("%s/%s is left alone: what is left in it is not of %s %s", folder, name,
-		    catalogue->product, catalogue->version);
-	fetch_names_free(nothing);
-}
-
-/* With OUTLOOK, what would go is only counted. */
-static void
-remove_if_ours(int root, const char *folder, const char *name, const char *product,
-    struct fetch_outlook *outlook)
-{
-	struct failure unreadable;
-	char *file = buffer_text("%s/%s/" CATALOGUE_NAME, folder, name);
-	struct catalogue *catalogue =
-	    access(file, F_OK) == 0 ? catalogue_load_file(file, &unreadable) : NULL;
-
-	bool ours = catalogue != NULL && strcmp(catalogue->product, product) == 0;
-	if (ours && outlook != NULL) {
-		int version = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		fetch_outlook_count_removed(outlook, version, catalogue);
-		if (version >= 0)
-			close(version);
-	} else if (ours) {
-		remove_version(root, folder, name, catalogue);
-	}
-	catalogue_free(catalogue);
-	free(file);
-}
-
-/* All but CURRENT and PREVIOUS. */
-static void
-prune(const struct fetch_files *order, const char *current, const char *previous)
-{
-	int root = order->root;
-	int again = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = again >= 0 ? fdopendir(again) : NULL;
-	const struct dirent *entry;
-
-	if (stream == NULL && again >= 0)
-		close(again);
-	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
-	while (stream != NULL && (entry = readdir(stream)) != NULL) {
-		if (catalogue_is_version(entry->d_name) && strcmp(entry->d_name, current) != 0 &&
-		    strcmp(entry->d_name, previous) != 0)
-			remove_if_ours(root, order->folder, entry->d_name,
-			    order->release->catalogue->product, order->outlook);
-	}
-	if (stream != NULL)
-		closedir(stream);
+	if (done)
+		sync_links(root, folder);
+	return done || failure_errno(failure, "change the links in", folder);
 }
 
 /* ---- installing ------------------------------------------------------------------------------ */
@@ -159,15 +105,6 @@ is_absent(int root)
 }
 
 static bool
-is_current(int root, const char *version)
-{
-	char current[NAME_MAX + 1];
-
-	read_link(root, LAYOUT_CURRENT, current);
-	return strcmp(current, version) == 0;
-}
-
-static bool
 make_version(const struct fetch_files *order, const char *version)
 {
 	return mkdirat(order->root, version, 0755) == 0
@@ -175,9 +112,50 @@ make_version(const struct fetch_files *order, const char *version)
 	           : errno == EEXIST;
 }
 
+/* What was edited in the version CURRENT, whose catalogue and folder are what OWN follows, is
+ * brought into the folder of OWN; or only told. */
 static bool
-fill_version(const struct fetch_files *order, struct https *https, struct fetch_result *result,
-    struct failure *failure)
+carry_over(const struct fetch_files *own, const char *current, struct failure *failure)
+{
+	char *name = buffer_text("%s/%s", own->record, current);
+	const struct fetch_carry carry = {.from = own->before_root,
+	    .to = own->root,
+	    .from_name = name,
+	    .to_name = own->folder,
+	    .old = own->before,
+	    .catalogue = own->release->catalogue,
+	    .rights = own->rights};
+	bool done = true;
+
+	if (own->outlook != NULL)
+		fetch_carry_foresee(&carry, own->outlook);
+	else if ((done = fetch_carry_run(&carry, failure)))
+		fetch_carry_tell_others(&carry);
+	free(name);
+	return done;
+}
+
+/* Has OWN, the order for a version's own folder in which THERE is already, follow the version
+ * CURRENT, "" when there is none, of ORDER. */
+static bool
+follow(struct fetch_files *own, const struct fetch_files *order, const char *current,
+    const struct catalogue *there, struct failure *failure)
+{
+	own->old = own->before = there;
+	own->before_root = own->root;
+	if (order->old == NULL || current[0] == '\0' ||
+	    strcmp(current, own->release->catalogue->version) == 0)
+		return true;
+	own->before = order->old;
+	own->before_root =
+	    openat(order->root, current, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return own->before_root >= 0 ? carry_over(own, current, failure)
+	                             : failure_errno(failure, "open", current);
+}
+
+static bool
+fill_version(const struct fetch_files *order, const char *current, struct https *https,
+    struct fetch_result *result, struct failure *failure)
 {
 	const char *version = order->release->catalogue->version;
 	char *folder = buffer_text("%s/%s", order->folder, version);
@@ -185,8 +163,8 @@ fill_version(const struct fetch_files *order, struct https *https, struct fetch_
 	struct catalogue *there = NULL;
 
 	own.folder = folder;
-	own.old = NULL;
-	if (!is_current(order->root, version))
+	own.before_root = -1;
+	if (strcmp(current, version) != 0)
 		own.hooks = NULL;
 	own.root = -1;
 	if (order->outlook != NULL || make_version(order, version))
@@ -194,13 +172,16 @@ fill_version(const struct fetch_files *order, struct https *https, struct fetch_
 		    openat(order->root, version, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	bool done = own.root >= 0 || (order->outlook != NULL && is_absent(order->root)) ||
 	            failure_errno(failure, "make", folder);
-	done = done &&
-	       (order->outlook != NULL || fetch_recover(own.root, folder, own.hooks, failure)) &&
+	done = done && (order->outlook != NULL || fetch_recover(own.root, folder, failure)) &&
 	       load_there(folder, &there, failure);
-	own.old = there;
-	done = done && fetch_files(&own, https, result, failure);
+	done = done && follow(&own, order, current, there, failure) &&
+	       fetch_files(&own, https, result, failure);
+	if (own.before_root >= 0 && own.before_root != own.root)
+		close(own.before_root);
 	if (own.root >= 0)
 		close(own.root);
+	if (!done && order->outlook == NULL)
+		unlinkat(order->root, version, AT_REMOVEDIR); /* when there is nothing in it */
 	catalogue_free(there);
 	free(folder);
 	return done;
@@ -225,10 +206,13 @@ change_to(const struct fetch_files *order, const char *current, struct failure *
 	    .staged = staged};
 
 	bool done = hooks_run_before(order->hooks, &event, failure) &&
+	            hook_due_note(order->hooks, &event, failure) &&
 	            switch_to(order->root, order->folder, catalogue->version, failure);
-	if (done)
-		prune(order, catalogue->version, current);
-	done = done && hooks_run_after(order->hooks, &event, current[0] != '\0', failure);
+	if (!done)
+		hook_due_forget(order->folder);
+	else
+		fetch_prune_versions(order, catalogue->version, current);
+	done = done && hook_due_run(order->hooks, &event, current[0] != '\0', failure);
 	free(staged);
 	return done;
 }
@@ -248,16 +232,16 @@ fetch_layout_install(const struct fetch_files *order, bool versions, struct http
 			    order->folder);
 		return fetch_files(order, https, result, failure);
 	}
-	if (!fill_version(order, https, result, failure))
+	if (!fill_version(order, current, https, result, failure))
 		return false;
 	if (order->outlook != NULL && strcmp(current, catalogue->version) != 0) {
-		prune(order, catalogue->version, current);
+		fetch_prune_versions(order, catalogue->version, current);
 		return true;
 	}
 	if (strcmp(current, catalogue->version) != 0)
 		return change_to(order, current, failure);
 	read_link(order->root, LAYOUT_PREVIOUS, previous);
-	prune(order, catalogue->version, previous);
+	fetch_prune_versions(order, catalogue->version, previous);
 	return true;
 }
 
@@ -267,8 +251,10 @@ static bool
 exchange_synced(int root, const char *folder, const char *current, const char *previous,
     struct failure *failure)
 {
-	return (exchange(root, current, previous) && fsync(root) == 0) ||
-	       failure_errno(failure, "change the links in", folder);
+	if (!exchange(root, current, previous))
+		return failure_errno(failure, "change the links in", folder);
+	sync_links(root, folder);
+	return true;
 }
 
 /* Makes PREVIOUS, in the folder STAGED, the current version, between the hooks. */
@@ -277,7 +263,7 @@ go_back(int root, const struct config_hooks *hooks, const struct hooks_event *ev
     struct failure *failure)
 {
 	return installed_is_whole(event->staged, failure) &&
-	       hooks_run_before(hooks, event, failure) &&
+	       hooks_run_before(hooks, event, failure) && hook_due_note(hooks, event, failure) &&
 	       exchange_synced(
 	           root, event->folder, event->old_version, event->new_version, failure);
 }
@@ -318,7 +304,9 @@ fetch_layout_rollback(int root, const char *folder, const struct config_hooks *h
 	if (done) {
 		result->version = buffer_strdup(previous);
 		report_note("%s is %s again; it was %s", folder, previous, current);
-		done = hooks_run_after(hooks, &event, true, failure);
+		done = hook_due_run(hooks, &event, true, failure);
+	} else {
+		hook_due_forget(folder);
 	}
 	free(product);
 	free(there);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json_writer.h"
 #include "client/common/progress.h"
@@ -58,6 +59,16 @@ fetch_outlook_add_obstacle(void *arg, const struct failure *obstacle)
 	struct fetch_outlook *self = arg;
 
 	add_text(&self->obstacles, obstacle->text);
+}
+
+void
+fetch_outlook_add_edited(struct fetch_outlook *self, const char *path)
+{
+	for (size_t i = 0; i < self->edited.count; i++) {
+		if (strcmp(self->edited.texts[i], path) == 0)
+			return;
+	}
+	add_text(&self->edited, path);
 }
 
 /* ---- counting -------------------------------------------------------------------------------- */

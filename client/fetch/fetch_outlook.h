@@ -35,6 +35,9 @@ void fetch_outlook_fini(struct fetch_outlook *self);
 /* One more thing because of which it would be refused; ARG is the outlook. */
 void fetch_outlook_add_obstacle(void *arg, const struct failure *obstacle);
 
+/* One more file that was changed and would be kept or put aside. */
+void fetch_outlook_add_edited(struct fetch_outlook *self, const char *path);
+
 /* Makes the names of folders in ROOM, which was measured once, the outlook's own. */
 void fetch_outlook_keep_room(struct fetch_outlook *self);
 

@@ -14,7 +14,6 @@
 #include "fetch_change.h"
 #include "fetch_config.h"
 #include "fetch_file.h"
-#include "hooks.h"
 
 /* True when FILE is in place, or beside what was edited, or needs not be. */
 static bool
@@ -74,30 +73,17 @@ load(const char *folder, const char *name, struct catalogue **catalogue, struct 
 }
 
 static bool
-run_after(
-    const struct fetch_change *change, const struct config_hooks *hooks, struct failure *failure)
-{
-	const struct hooks_event event = {.product = change->catalogue->product,
-	    .old_version = change->old != NULL ? change->old->version : NULL,
-	    .new_version = change->catalogue->version,
-	    .folder = change->folder};
-
-	return hooks == NULL || hooks_run_after(hooks, &event, false, failure);
-}
-
-static bool
-end(const struct fetch_change *change, const struct config_hooks *hooks, struct failure *failure)
+end(const struct fetch_change *change, struct failure *failure)
 {
 	if (!has_catalogue(change) || !is_all_there(change))
 		return true;
 	report_note("%s: going on with %s %s, whose installation was cut", change->folder,
 	    change->catalogue->product, change->catalogue->version);
-	return fetch_change_end(change, failure) && run_after(change, hooks, failure);
+	return fetch_change_end(change, failure);
 }
 
 bool
-fetch_recover(
-    int root, const char *folder, const struct config_hooks *hooks, struct failure *failure)
+fetch_recover(int root, const char *folder, struct failure *failure)
 {
 	struct catalogue *old = NULL, *new = NULL;
 	struct fetch_stage stage = {0};
@@ -113,9 +99,10 @@ fetch_recover(
 		const struct fetch_change change = {.stage = &stage,
 		    .folder = folder,
 		    .old = old,
+		    .before = old,
 		    .catalogue = new,
 		    .names = names};
-		done = end(&change, hooks, failure);
+		done = end(&change, failure);
 		fetch_names_free(names);
 	}
 	close(stage.folder);

@@ -12,7 +12,7 @@
 #include "client/cache/cache_part.h"
 #include "client/common/progress.h"
 
-enum { OWN_FILES = 5 /* the texts, the stage, and what is renamed */ };
+enum { OWN_FILES = 6 /* the texts, the stage, what is renamed, and what is noted */ };
 
 struct need {
 	uint64_t bytes, files;

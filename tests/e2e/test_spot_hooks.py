@@ -3,15 +3,17 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 
 import pytest
 from mirrorgate_test import common
 from mirrorgate_test.spot import PROGRAM
+from mirrorgate_test.stopper import calls_of, choose, library_that_stops, stopped_at
 
 from test_spot_fetch import publish, tree
-from test_spot_full_disk import everything, library_that_stops
+from test_spot_full_disk import everything, own
 
 __all__ = ["library_that_stops"]  # a fixture
 
@@ -237,4 +239,82 @@ def test_hooks_that_cannot_be_right_are_refused(place, hooks, sentence):
     spot.file.write_text(text + "\nhooks: " + json.dumps(hooks) + "\n")
     done = spot.run("update")
     assert done.returncode == 3 and sentence in done.stderr, done.stderr
+    assert everything(spot.here) == before
+
+
+@pytest.mark.parametrize("layout", ["in-place", "versions"])
+def test_killed_before_any_step_the_hook_after_is_run_by_the_next_run(place, stopper, layout):
+    """Offline, it has run if and only if the new version is in its place."""
+    spot = both(place, layout=layout)
+    offline = spot.folder / "offline.yaml"
+    port = spot.file.read_text().split("127.0.0.1:")[1].split('"')[0].split("'")[0].split()[0]
+    offline.write_text(spot.file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:1"))
+    copy = spot.folder / "copy"
+    shutil.copytree(spot.here, copy, symlinks=True)
+    calls = calls_of(spot, stopper)
+    noted = [it.path.endswith("/.spot.part.after") for it in calls].index(True)
+    seen = []
+    for number in choose(calls, noted, 2):
+        shutil.rmtree(spot.here)
+        shutil.copytree(copy, spot.here, symlinks=True)
+        spot.log.unlink(missing_ok=True)
+        done = stopped_at(spot, stopper, number)
+        assert done.returncode == -signal.SIGKILL, (number, done.stderr)
+        again = common.run([PROGRAM, "-c", offline, "update"])
+        assert again.returncode == 4, again.stderr
+        version = json.loads((spot.content / "catalogue.json").read_text())["version"]
+        after = [told(it) for it in spot.seen() if it["arguments"] == ["after"]]
+        assert len(after) == 0 if version == "7.0" else 1 <= len(after) <= 2, (number, after)
+        for it in after:
+            assert (it["SPOT_OLD_VERSION"], it["SPOT_NEW_VERSION"]) == ("7.0", "8.0")
+            staged = str(spot.here / "8.0") if layout == "versions" else None
+            assert it.get("SPOT_STAGED") == staged
+        assert not (spot.here / ".spot.part.after").exists()
+        assert own(spot.content) == (NEW if version == "8.0" else OLD)
+        seen.append(version)
+    assert set(seen) == {"7.0", "8.0"}, seen
+
+
+def test_killed_while_it_runs_the_hook_after_runs_once_more(place):
+    """Also by a rollback, and once only when it has ended, whatever its status."""
+    spot = place(layout="versions")
+    text = spot.file.read_text().split("\nhooks: ")[0]
+    once = f"echo $SPOT_NEW_VERSION >> {shlex.quote(str(spot.log))}; "
+
+    def hooks(script):
+        hook = {"after": ["/bin/sh", "-c", once + script]}
+        spot.file.write_text(text + "\nhooks: " + json.dumps(hook) + "\n")
+
+    hooks("kill -9 $PPID; sleep 600")
+    assert spot.run("update").returncode == -signal.SIGKILL
+    assert spot.log.read_text().split() == ["8.0"]
+    assert (spot.here / ".spot.part.after").exists()
+    hooks("exit 3")
+    done = spot.run("rollback", spot.here)
+    assert done.returncode == 14, done.stderr
+    assert "the hook `after` of step-core 8.0, which was cut, is due" in done.stderr
+    assert os.readlink(spot.content) == "8.0" and not list(spot.here.glob(".spot*"))
+    hooks("exit 0")
+    assert spot.run("update").returncode == 0
+    assert spot.log.read_text().split() == ["8.0", "8.0"]
+
+
+MARKS = ["", "step-core\n7.0\n8.0", "step-core\n7.0\n9.0\n", "x\n\n7.0\n", "\0"]
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_mark_of_what_never_came_runs_nothing_and_goes(place, mark):
+    spot = both(place)
+    (spot.here / ".spot.part.after").write_text(mark)
+    done = spot.run("fetch", "step-core", "7.0", "--to", spot.here)
+    assert done.returncode == 0, done.stderr
+    assert spot.seen() == [] and not list(spot.here.glob(".spot*"))
+
+
+def test_a_hook_that_cannot_be_noted_down_stops_the_change(place):
+    spot = both(place)
+    (spot.here / ".spot.part.after").mkdir()
+    before = everything(spot.here)
+    text = spot.run("update").stderr
+    assert "cannot note that the hook `after` is due" in text and "is as it was before" in text
     assert everything(spot.here) == before

@@ -1,14 +1,16 @@
 """Versions side by side, a link that is exchanged, and the way back."""
 
+import errno
 import json
 import os
 import signal
 
 import pytest
 from mirrorgate_test import common
+from mirrorgate_test.stopper import calls_of, choose, library_that_stops, stopped_at
 
 from test_spot_fetch import publish, tree
-from test_spot_full_disk import NEW, OLD, library_that_stops, stopped_at
+from test_spot_full_disk import NEW, OLD, own, publish_program
 
 __all__ = ["library_that_stops"]  # a fixture
 
@@ -19,13 +21,13 @@ NEXT = {"bin/run": b"run 9"}
 def gate_and_store(lab, release):
     """Version 7.0 in a folder, and 8.0 at the store."""
     stub = lab.stub()
-    publish(stub.root, release, "7.0", OLD)
+    publish_program(stub.root, release, "7.0", OLD)
     spot = lab.spot(lab.gateway(stub), release=str(release), tries=1, layout="versions")
     spot.store, spot.release, spot.here = stub, release, spot.folder / "here"
     spot.current, spot.previous = spot.here / "current", spot.here / "previous"
     done = spot.run("fetch", "step-core", "--to", spot.here)
     assert done.returncode == 0, done.stderr
-    publish(stub.root, release, "8.0", NEW)
+    publish_program(stub.root, release, "8.0", NEW)
     return spot
 
 
@@ -95,25 +97,57 @@ def test_a_folder_that_was_filled_in_place_stays_so(lab, release):
     assert "`layout` must be in-place or versions" in spot.run("list").stderr
 
 
-def test_killed_before_each_step_there_is_one_version_or_the_other(shop, stopper):
-    seen, number, stride = [], 1, 4
-    while number < 400:
-        done = stopped_at(shop, stopper, number)
+STAGING = {"openat", "fchmod", "fallocate", "write", "futimens", "fsync", "mkdirat", "renameat2"}
+SAMPLE = 16  # of the calls before the links are changed; after that, all
+
+
+def stops_everywhere(shop, stopper, how, after):
+    """Updates from 7.0 again and again, stopped at another call each time, and calls AFTER with the
+    process; returns which version was current then."""
+    calls = calls_of(shop, stopper)
+    switch = [it.path.endswith("/.spot.part.link") for it in calls].index(True)
+    names = {it.name for it in calls[:switch]}
+    assert STAGING <= names, names
+    assert {"symlinkat", "renameat2", "fsync", "unlinkat"} <= {it.name for it in calls[switch:]}
+    seen = []
+    for number in choose(calls, switch, SAMPLE):
+        common.run(["rm", "-rf", shop.here / "8.0", shop.previous, shop.current])
+        shop.current.symlink_to("7.0")
+        done = stopped_at(shop, stopper, number, how(number))
         [version] = shown(shop)
-        seen.append(version)
         assert os.readlink(shop.current) == version
-        assert tree(shop.current) == {"7.0": OLD, "8.0": NEW}[version]
-        if done.returncode == 0:
-            break
+        assert own(shop.current) == {"7.0": OLD, "8.0": NEW}[version]
+        seen.append(version)
+        after(number, done, version)
+    return seen
+
+
+def test_killed_before_each_step_there_is_one_version_or_the_other(shop, stopper):
+    def after(number, done, version):
         assert done.returncode == -signal.SIGKILL, done.stderr
-        common.run(["rm", "-rf", shop.here / "8.0"])
-        if version == "8.0":  # once more, from before the switch, one step at a time
-            shop.current.unlink()
-            shop.current.symlink_to("7.0")
-            number, stride = (number - stride, 1) if stride > 1 else (number, stride)
-        shop.previous.unlink(missing_ok=True)
-        number += stride
-    assert seen[-1] == "8.0" and "7.0" in seen and done.returncode == 0, seen
-    assert sorted(path.name for path in shop.here.iterdir()) == [
-        "7.0", "8.0", "current", "previous",
-    ]  # fmt: skip
+        if number % 4 == 0:
+            ends(shop)
+
+    seen = stops_everywhere(shop, stopper, lambda number: {}, after)
+    assert set(seen) == {"7.0", "8.0"} and seen == sorted(seen), seen
+
+
+def ends(shop):
+    update(shop)
+    assert tree(shop.current) == NEW
+    assert sorted(path.name for path in shop.here.iterdir()) in (
+        ["7.0", "8.0", "current", "previous"], ["7.0", "8.0", "current"],
+    )  # fmt: skip
+
+
+def test_a_step_that_fails_leaves_the_version_before_or_is_none_that_counts(shop, stopper):
+    def how(number):
+        return {"STOP_WITH": str(int(errno.ENOSPC if number % 2 else errno.EIO))}
+
+    def after(number, done, version):
+        assert done.returncode == {"7.0": 1, "8.0": 0}[version], (number, done.stderr)
+        if number % 4 == 0:
+            ends(shop)
+
+    seen = stops_everywhere(shop, stopper, how, after)
+    assert {"7.0", "8.0"} == set(seen) and seen.count("7.0") > 8, seen

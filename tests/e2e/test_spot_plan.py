@@ -5,9 +5,10 @@ import os
 import shutil
 
 import pytest
+from mirrorgate_test.stopper import library_that_stops, stopped_at
 
 from test_spot_fetch import publish, tree
-from test_spot_full_disk import library_that_stops, stopped_at, update_on_a_disk
+from test_spot_full_disk import update_on_a_disk
 from test_spot_withdrawn import index
 
 __all__ = ["library_that_stops"]  # a fixture
