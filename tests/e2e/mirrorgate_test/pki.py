@@ -6,8 +6,12 @@ refuses to make, are forged here with python3-cryptography and the CA's own key.
 
 import dataclasses
 import datetime
+import fcntl
+import hashlib
 import pathlib
+import shutil
 import subprocess
+import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -43,12 +47,13 @@ class Identity:
 
 
 class Authority:
-    """One CA folder of certs/pki."""
+    """One CA folder of certs/pki; NAME is None for one that is there already."""
 
     def __init__(self, folder, name="Test CA"):
         self.folder = pathlib.Path(folder)
         self.identities = {}
-        self.run("init", str(self.folder), "--name", name)
+        if name is not None:
+            self.run("init", str(self.folder), "--name", name)
 
     @property
     def certificate(self):
@@ -73,6 +78,10 @@ class Authority:
         customer = ["--customer", "acme" if name == "revoked" else name]
         role = {"probe": ["--probe"], "ops": ["--observer"]}.get(name, customer)
         self.run("client", str(self.folder), *role, "--subject", subject, "--name", name)
+        return self.known(name, subject)
+
+    def known(self, name, subject):
+        """The certificate NAME, which has been issued."""
         identity = Identity(
             name, subject, self.folder / f"{name}.crt", self.folder / f"{name}.key"
         )
@@ -140,17 +149,15 @@ class World:
 
     @classmethod
     def complete(cls, folder):
-        """The world of most tests: all SUBJECTS, a revoked certificate of Acme, and Acme's subject
-        from another CA."""
+        """The world of most tests, in FOLDER: all SUBJECTS, a revoked certificate of Acme, and
+        Acme's subject from another CA. A copy of its own for each who asks."""
         folder = pathlib.Path(folder)
-        world = cls(Authority(folder / "ca"))
-        world.authority.server()
+        _copy_world(folder)
+        world = cls(Authority(folder / "ca", None))
         for name, subject in SUBJECTS.items():
-            world.authority.client(name, subject)
-        world.authority.client("revoked", SUBJECTS["acme"])
-        world.authority.run("revoke", str(world.authority.folder), "revoked")
-        other = Authority(folder / "other", "Another CA")
-        world.other_acme = other.client("acme", SUBJECTS["acme"])
+            world.authority.known(name, subject)
+        world.authority.known("revoked", SUBJECTS["acme"])
+        world.other_acme = Authority(folder / "other", None).known("acme", SUBJECTS["acme"])
         return world
 
     def identity(self, who):
@@ -175,3 +182,37 @@ def self_signed_ca(days):
         .sign(key, hashes.SHA256())
     )
     return made.public_bytes(serialization.Encoding.PEM)
+
+
+WORLD_SECONDS = 6 * 60 * 60
+
+
+def _copy_world(folder):
+    """Into FOLDER, from a world that is kept beside the build for all its test processes: the dozen
+    runs of certs/pki cost more than most files of tests. It is made anew when the tool or this
+    file has changed, and after some hours."""
+    sources = [common.PKI, *sorted(common.PKI.parent.glob("*.py")), pathlib.Path(__file__)]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    worlds = common.BUILD / "test-worlds"
+    worlds.mkdir(parents=True, exist_ok=True)
+    made = worlds / digest
+    with open(worlds / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists() or time.time() - made.stat().st_mtime > WORLD_SECONDS:
+            shutil.rmtree(made, ignore_errors=True)
+            half = worlds / "half"
+            shutil.rmtree(half, ignore_errors=True)
+            _make_world(half)
+            half.rename(made)
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+
+
+def _make_world(folder):
+    folder.mkdir()
+    authority = Authority(folder / "ca")
+    authority.server()
+    for name, subject in SUBJECTS.items():
+        authority.client(name, subject)
+    authority.client("revoked", SUBJECTS["acme"])
+    authority.run("revoke", str(authority.folder), "revoked")
+    Authority(folder / "other", "Another CA").client("acme", SUBJECTS["acme"])
