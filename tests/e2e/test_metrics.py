@@ -200,7 +200,10 @@ def test_processes_tell_their_memory_and_time_by_role(lab):
         return set(memory) == until_known and all(n > 1 << 20 for n in memory.values())
 
     common.wait_until(known, "each process has told its memory")
-    assert value(gate, "process_cpu_seconds_total", role="loader", worker="") > 0
+    common.wait_until(
+        lambda: value(gate, "process_cpu_seconds_total", role="loader", worker="") > 0,
+        "the loader's time is known when it has ended",
+    )
 
 
 def test_a_worker_that_is_started_again_counts_on(lab):
