@@ -1,14 +1,12 @@
 """certs/pki, the private CA: what it issues.
 
-Needs the openssl command line and Debian's python3-cryptography. RSA keys are slow to make, so one
-CA (`issued`) serves every test that only looks or is refused; tests that change a CA get a copy.
+Needs the openssl command line and Debian's python3-cryptography.
 """
 
 import datetime
 import ipaddress
 import os
 import pathlib
-import shutil
 import stat
 import subprocess
 
@@ -17,33 +15,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from mirrorgate_test.pki_tool import (
-    ACME, AUTHORITY, NAMES, TOOL, certificate, extension, files_of, issue_all, openssl, pki,
+    ACME, NAMES, certificate, extension, files_of, openssl, pki,
     run_in_process,
 )  # fmt: skip
 
-
-@pytest.fixture(scope="module")
-def issued(tmp_path_factory):
-    """A CA with a server, customers acme and globex, a probe. Read only."""
-    return issue_all(tmp_path_factory.mktemp("pki") / "ca")
-
-
-@pytest.fixture
-def ca(issued, tmp_path):
-    """A copy of `issued` to change."""
-    return pathlib.Path(shutil.copytree(issued, tmp_path / "ca"))
-
-
-@pytest.fixture(scope="module")
-def one_key():
-    return AUTHORITY.new_key()
-
-
-@pytest.fixture
-def quick_keys(monkeypatch, one_key):
-    """What TOOL issues in this test has one same key, to save the time of making more."""
-    for module in (TOOL, AUTHORITY):
-        monkeypatch.setattr(module, "new_key", lambda: one_key)
+pytest_plugins = ["mirrorgate_test.pki_fixtures"]
 
 
 # ---- what is issued --------------------------------------------------------------------------

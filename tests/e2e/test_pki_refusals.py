@@ -1,39 +1,16 @@
 """certs/pki refuses subjects, names, files and states, and changes nothing then."""
 
 import os
-import pathlib
 import shutil
 
 import pytest
 from cryptography.x509.name import _ASN1Type
 from mirrorgate_test.pki_tool import (
-    ACME, AUTHORITY, TOOL, certificate, change_index, client, files_of, issue_all, pki, refused,
+    ACME, TOOL, certificate, change_index, client, files_of, pki, refused,
     run_in_process,
 )  # fmt: skip
 
-
-@pytest.fixture(scope="module")
-def issued(tmp_path_factory):
-    """A CA with a server, customers acme and globex, a probe. Read only."""
-    return issue_all(tmp_path_factory.mktemp("pki") / "ca")
-
-
-@pytest.fixture
-def ca(issued, tmp_path):
-    """A copy of `issued` to change."""
-    return pathlib.Path(shutil.copytree(issued, tmp_path / "ca"))
-
-
-@pytest.fixture(scope="module")
-def one_key():
-    return AUTHORITY.new_key()
-
-
-@pytest.fixture
-def quick_keys(monkeypatch, one_key):
-    """What TOOL issues in this test has one same key, to save the time of making more."""
-    for module in (TOOL, AUTHORITY):
-        monkeypatch.setattr(module, "new_key", lambda: one_key)
+pytest_plugins = ["mirrorgate_test.pki_fixtures"]
 
 
 # ---- subjects --------------------------------------------------------------------------------

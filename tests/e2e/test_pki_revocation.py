@@ -5,7 +5,6 @@ import datetime
 import json
 import os
 import pathlib
-import shutil
 import stat
 import subprocess
 
@@ -14,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from mirrorgate_test.pki_tool import (
     ACME, AUTHORITY, NAMES, PKI, TOOL, certificate, change_index, client, extension, files_of,
-    issue_all, openssl, pki, refused, run_in_process,
+    openssl, pki, refused, run_in_process,
 )  # fmt: skip
 
 
@@ -25,29 +24,7 @@ def crl(folder):
 def crl_number(folder):
     return crl(folder).extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
-
-@pytest.fixture(scope="module")
-def issued(tmp_path_factory):
-    """A CA with a server, customers acme and globex, a probe. Read only."""
-    return issue_all(tmp_path_factory.mktemp("pki") / "ca")
-
-
-@pytest.fixture
-def ca(issued, tmp_path):
-    """A copy of `issued` to change."""
-    return pathlib.Path(shutil.copytree(issued, tmp_path / "ca"))
-
-
-@pytest.fixture(scope="module")
-def one_key():
-    return AUTHORITY.new_key()
-
-
-@pytest.fixture
-def quick_keys(monkeypatch, one_key):
-    """What TOOL issues in this test has one same key, to save the time of making more."""
-    for module in (TOOL, AUTHORITY):
-        monkeypatch.setattr(module, "new_key", lambda: one_key)
+pytest_plugins = ["mirrorgate_test.pki_fixtures"]
 
 
 # ---- renewal ---------------------------------------------------------------------------------

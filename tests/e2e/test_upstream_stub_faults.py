@@ -1,26 +1,15 @@
 """The upstream stub: faults that are asked for."""
 
-import contextlib
 import os
 import time
 
 import pytest
 from mirrorgate_test.stub_process import (
-    MEDIUM, Stub, ask, get, is_open, read_all, read_exactly, read_until, split, stored,
+    MEDIUM, ask, get, is_open, read_all, read_exactly, read_until, split, stored,
     wait_until,
 )  # fmt: skip
 
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts stubs; the context of the last one ends with the test."""
-    with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(Stub(tmp_path, **options))
-
-
-@pytest.fixture
-def stub(start):
-    return start()
+pytest_plugins = ["mirrorgate_test.stub_fixtures"]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The upstream stub: its log, its start and its end."""
 
-import contextlib
 import os
 import signal
 import socket
@@ -9,17 +8,7 @@ import subprocess
 import pytest
 from mirrorgate_test.stub_process import DEADLINE, STUB, Stub, ask, get, wait_until
 
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts stubs; the context of the last one ends with the test."""
-    with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(Stub(tmp_path, **options))
-
-
-@pytest.fixture
-def stub(start):
-    return start()
+pytest_plugins = ["mirrorgate_test.stub_fixtures"]
 
 
 # The request log.

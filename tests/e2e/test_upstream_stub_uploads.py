@@ -9,33 +9,11 @@ import resource
 
 import pytest
 from mirrorgate_test.stub_process import (
-    CONTENT, MEDIUM, Stub, TEXT, ask, deny_openat2, get, is_open, read_all, read_exactly,
+    CONTENT, MEDIUM, TEXT, ask, get, is_open, read_all, read_exactly,
     read_until, split, stored, wait_until,
 )  # fmt: skip
 
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts stubs; the context of the last one ends with the test."""
-    with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(Stub(tmp_path, **options))
-
-
-@pytest.fixture
-def stub(start):
-    return start()
-
-
-@pytest.fixture(params=["tcp", "unix"])
-def either(request, start, tmp_path):
-    """A stub on TCP, and one on a Unix socket."""
-    return start(listen="127.0.0.1:0" if request.param == "tcp" else f"unix:{tmp_path}/s")
-
-
-@pytest.fixture(params=["openat2", "walk"])
-def safe(request, start):
-    """A stub that opens files by openat2(), and one that may not."""
-    return start(preexec=deny_openat2 if request.param == "walk" else None)
+pytest_plugins = ["mirrorgate_test.stub_fixtures"]
 
 
 def test_put_stores_the_body_and_makes_the_folders(safe):
