@@ -147,6 +147,17 @@ def test_code_map_refuses(tmp_path, readme, folder, sources, complaint):
     assert complaint in output
 
 
+@pytest.mark.parametrize("entry, complaint", [
+    ("`test_*.c`", ""), ("`test_log*.c`", "tests/unit/README.md: lacks test_clock.c"),
+    ("`test_*.c`, `test_a*.c`", "tests/unit/README.md: names test_a*.c, which does not exist"),
+])
+def test_code_map_takes_patterns_for_tests(tmp_path, entry, complaint):
+    plant_code_map(tmp_path, README, FOLDER, SOURCES + ["tests/unit/test_log.c", "tests/unit/test_clock.c"])
+    plant(tmp_path, {"tests/unit/README.md": f"# unit\n\nUnit tests.\n\n- {entry} each of its file\n"})
+    status, output = lint("code_map", tmp_path)
+    assert (status, complaint in output) == (1 if complaint else 0, True), output
+
+
 def test_code_map_wants_the_highest_floor_first(tmp_path):
     plant_code_map(tmp_path, README, FOLDER, SOURCES)
     (tmp_path / "gateway/clock.h").write_text('#include "log.h"\n', encoding="utf-8")
