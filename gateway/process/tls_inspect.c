@@ -17,7 +17,14 @@
 #include "gateway/node/log.h"
 #include "gateway/tls/tls_verify.h"
 
-enum { PIECE = 64 * 1024 };
+enum {
+	PIECE = 64 * 1024,
+	/* Of TLS 1.3's Certificate message (RFC 8446, section 4.4.2): what goes before the list,
+	 * and around each certificate. TLS 1.2 has less. */
+	MESSAGE_BYTES = 4,
+	ENTRY_BYTES = 5,
+	DEFECT_MAX = 160,
+};
 
 /* Reads FILE into BYTES, which is empty, and makes PEM point there. */
 static bool
@@ -62,10 +69,29 @@ rules_of(const struct config *config)
 	return rules;
 }
 
-/* NULL, or why the client that shows CHAIN, leaf first, would be refused. *KNOWN: there are rules.
+/* NULL, or OWN, which is filled with what says that CHAIN is larger than a client may show. */
+static const char *
+judge_size(STACK_OF(X509) * chain, uint64_t most, char own[DEFECT_MAX])
+{
+	uint64_t size = MESSAGE_BYTES;
+
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		size += ENTRY_BYTES + (uint64_t)i2d_X509(sk_X509_value(chain, i), NULL);
+	if (size <= most)
+		return NULL;
+	snprintf(own, DEFECT_MAX,
+	    "its %d certificates take %llu bytes in a handshake, and limits.client_certificates is "
+	    "%llu",
+	    sk_X509_num(chain), (unsigned long long)size, (unsigned long long)most);
+	return own;
+}
+
+/* NULL, or why the client that shows CHAIN, leaf first, would be refused, which may be in OWN.
+ * *KNOWN: there are rules.
  */
 static const char *
-judge(STACK_OF(X509) * chain, const char *config_file, struct identity *identity, bool *known)
+judge(STACK_OF(X509) * chain, const char *config_file, struct identity *identity, bool *known,
+    char own[DEFECT_MAX])
 {
 	X509 *leaf = sk_X509_value(chain, 0);
 	struct problems *problems;
@@ -81,6 +107,8 @@ judge(STACK_OF(X509) * chain, const char *config_file, struct identity *identity
 	struct tls_verify *rules = config != NULL ? rules_of(config) : NULL;
 	const char *defect = NULL;
 	if (rules != NULL)
+		defect = judge_size(chain, config->limits.client_certificates, own);
+	if (rules != NULL && defect == NULL)
 		defect = tls_verify_certificate(rules, leaf, chain, identity);
 	*known = rules != NULL;
 	tls_verify_free(rules);
@@ -91,7 +119,7 @@ judge(STACK_OF(X509) * chain, const char *config_file, struct identity *identity
 int
 tls_inspect_certificate(const char *file, const char *config_file)
 {
-	char error[PEM_ERROR_MAX];
+	char error[PEM_ERROR_MAX], own[DEFECT_MAX];
 	struct identity identity;
 	struct buffer bytes = {0};
 	struct pem pem;
@@ -105,7 +133,7 @@ tls_inspect_certificate(const char *file, const char *config_file)
 		log_error("%s: there is no PEM certificate that can be read", file);
 		return EXIT_FAILURE;
 	}
-	const char *defect = judge(chain, config_file, &identity, &known);
+	const char *defect = judge(chain, config_file, &identity, &known, own);
 	sk_X509_pop_free(chain, X509_free);
 	if (!known)
 		return EXIT_FAILURE;

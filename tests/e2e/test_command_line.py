@@ -1,5 +1,6 @@
 """mirrorgate's command line: -t, identity, -V, -h, and what it says about mistakes."""
 
+import dataclasses
 import subprocess
 
 import pytest
@@ -181,6 +182,20 @@ def test_identity_with_a_configuration_says_what_the_handshake_would(lab, world,
     assert f"refused: {reason}" in done.stderr
     assert client.refused_by_tls(gate, made, "1.3")
     gate.wait_line(f".*: {reason}.*")
+
+
+def test_identity_says_that_a_chain_is_larger_than_a_client_may_show(lab, world, tmp_path):
+    gate = lab.gateway(config={"limits": {"client_certificates": "2K"}})
+    acme, chain = world.identity("acme"), tmp_path / "chain.crt"
+    chain.write_bytes(acme.cert.read_bytes() + 3 * world.authority.certificate.read_bytes())
+    config = str(gate.folder / "mirrorgate.yaml")
+    assert mirrorgate("identity", str(acme.cert), "-c", config).returncode == 0
+    assert mirrorgate("identity", str(chain)).returncode == 0
+    done = mirrorgate("identity", str(chain), "-c", config)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "its 4 certificates take " in done.stderr
+    assert "bytes in a handshake, and limits.client_certificates is 2048" in done.stderr
+    assert client.refused_by_tls(gate, dataclasses.replace(acme, cert=chain), "1.3")
 
 
 def test_identity_with_a_configuration_that_is_wrong_fails(lab, world, tmp_path):
