@@ -111,10 +111,14 @@ has_catalogue(const struct index_order *order, const char *version)
 }
 
 static bool
-add_version(struct index *index, const char *version, struct failure *failure)
+add_version(const struct index_order *order, struct index *index, const char *version,
+    struct failure *failure)
 {
 	if (index->version_count == INDEX_MAX_VERSIONS)
-		return failure_set(failure, FAILURE_LOCAL, "more versions than an index may have");
+		return failure_set(failure, FAILURE_LOCAL,
+		    "%s holds more than %d versions, which is all that an index can name: take "
+		    "those away that nobody needs",
+		    order->folder, INDEX_MAX_VERSIONS);
 	index->versions[index->version_count++] = buffer_strdup(version);
 	return true;
 }
@@ -133,7 +137,7 @@ find_versions(const struct index_order *order, struct index *index, struct failu
 	/* cppcheck-suppress readdirCalled ; the stream is this call's own */
 	while (errno = 0, done && (entry = readdir(stream)) != NULL) {
 		if (catalogue_is_version(entry->d_name) && has_catalogue(order, entry->d_name))
-			done = add_version(index, entry->d_name, failure);
+			done = add_version(order, index, entry->d_name, failure);
 	}
 	if (done && errno != 0)
 		done = failure_set(

@@ -101,8 +101,13 @@ index_read(const struct buffer *text, const char *name, struct failure *failure)
 	    JSON_REJECT_DUPLICATES, NULL);
 	bool done = read_all(root, self) && index_settle(self, failure);
 
+	bool many = json_array_size(json_object_get(root, "versions")) > INDEX_MAX_VERSIONS;
 	json_decref(root);
-	if (!done)
+	if (!done && many)
+		failure_set(failure, FAILURE_CATALOGUE,
+		    "%s names more than %d versions, which is all that an index can", name,
+		    INDEX_MAX_VERSIONS);
+	else if (!done)
 		failure_set(failure, FAILURE_CATALOGUE, "%s is not an index", name);
 	else if (!prints_as(self, text))
 		done = failure_set(failure, FAILURE_CATALOGUE,

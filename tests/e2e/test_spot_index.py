@@ -147,6 +147,13 @@ def test_a_catalogue_of_something_else_makes_no_index(product, release):
     refused(product, release, 10, "is the catalogue of step-core 9.1, not of step-core 9.2")
 
 
+def test_more_versions_than_an_index_names_make_none(product, release):
+    for number in range(10_001):
+        (product / f"8.{number}").mkdir()
+        (product / f"8.{number}/catalogue.json").touch()
+    refused(product, release, 1, "holds more than 10000 versions, which is all that an index can")
+
+
 def test_two_names_of_one_version_make_no_index(product, release):
     publish(product, release, "10.3.0")
     refused(product, release, 10, "are one version of step-core")

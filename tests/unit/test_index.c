@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -131,6 +132,8 @@ test_as_many_versions_as_there_may_be_are_read_and_no_more(void **state)
 		buffer_printf(&text, "]}\n");
 		struct index *index = index_read(&text, "index.json", &failure);
 		assert_int_equal(index != NULL, more == 0);
+		if (more > 0)
+			assert_non_null(strstr(failure.text, "names more than 10000 versions"));
 		index_free(index);
 		buffer_fini(&text);
 	}
