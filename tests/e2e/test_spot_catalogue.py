@@ -4,6 +4,8 @@ import datetime
 import hashlib
 import json
 import os
+import socket
+import stat
 import subprocess
 
 import pytest
@@ -167,6 +169,20 @@ def fifo(folder):
     os.mkfifo(folder / "fifo")
 
 
+def listening_socket(folder):
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(folder / "socket"))
+
+
+def device(folder):
+    """A character device; who is not root may only make the one that stands for nothing."""
+    os.mknod(folder / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3) if os.getuid() == 0 else 0)
+
+
+def absolute_link(folder):
+    (folder / "link").symlink_to("/etc/passwd")
+
+
 def space(folder):
     (folder / "with space at its end ").touch()
 
@@ -189,8 +205,12 @@ def file_and_folder(folder):
 
 
 @pytest.mark.parametrize(
-    "spoil", [link, linked_folder, fifo, space, newline, case, folder_case, file_and_folder]
-)
+    "spoil",
+    [
+        link, linked_folder, absolute_link, fifo, listening_socket, device, space, newline, case,
+        folder_case, file_and_folder,
+    ],
+)  # fmt: skip
 def test_what_could_not_be_delivered_as_it_is_gets_no_catalogue(product, release, spoil):
     spoil(product)
     done = make(product, release)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 
 import pytest
@@ -147,6 +148,47 @@ def test_a_link_that_could_leave_the_version_is_refused(tmp_path, release, targe
     (tmp_path / "catalogue.json").write_text(text)
     sign_anew(tmp_path, release)
     assert "is not a catalogue" in refused(tmp_path, release)
+
+
+def test_a_signed_link_that_leaves_the_version_is_not_fetched(shop):
+    """An insider with the key makes what no tool of ours does."""
+    rich(shop.store.root, "8.0")
+    publish(shop.store.root, shop.release, "8.0", {})
+    folder, before = shop.store.root / BASE / "8.0", tree(shop.here)
+    text = (folder / "catalogue.json").read_text()
+    assert '"target":"../bin/run"' in text
+    (folder / "catalogue.json").write_text(text.replace('"../bin/run"', '"../../run"'))
+    sign_anew(folder, shop.release)
+    for name in ("catalogue.json", "catalogue.json.p7s"):
+        (shop.store.root / BASE / name).write_bytes((folder / name).read_bytes())
+    assert "is not a catalogue" in shop.run("update").stderr
+    assert tree(shop.here) == before and not list(shop.here.glob(".spot*"))
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def unix_socket(path):
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+def device(path):
+    os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3) if os.getuid() == 0 else 0)
+
+
+@pytest.mark.parametrize("make_special", [fifo, unix_socket, device])
+def test_a_special_file_in_a_files_place_is_kept_and_never_opened(shop, make_special):
+    (shop.here / "doc/a.txt").unlink()
+    make_special(shop.here / "doc/a.txt")
+    kind = stat.S_IFMT((shop.here / "doc/a.txt").lstat().st_mode)
+    assert shop.run("snapshot", "prod-1", "--dry-run").returncode == 11
+    rich(shop.store.root, "8.0")
+    publish(shop.store.root, shop.release, "8.0", {})
+    assert "doc/a.txt was changed here, and is kept as a.txt.orig" in update(shop)
+    is_as_released(shop.here, "8.0")
+    assert stat.S_IFMT((shop.here / "doc/a.txt.orig").lstat().st_mode) == kind
 
 
 @pytest.mark.parametrize("bit", [stat.S_ISUID, stat.S_ISGID])

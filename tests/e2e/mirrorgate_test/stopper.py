@@ -9,8 +9,9 @@ import pytest
 from . import common
 
 # Counts what changes a folder, its files, their attributes and what is on the disk of it, by
-# descriptor or by path; the one with the number STOP_AT kills, or fails with STOP_WITH. STOP_LOG is
-# told each: number, call, path. A call that changes nothing (an open that makes nothing) is none.
+# descriptor or by path; the one with the number STOP_AT kills, or fails with STOP_WITH, or is made
+# after the file STOP_FILL has taken all that is free. STOP_LOG is told each: number, call, path. A
+# call that changes nothing (an open that makes nothing) is none.
 SOURCE = r"""
 #define _GNU_SOURCE
 #include <errno.h>
@@ -38,6 +39,16 @@ static void find(int fd, const char *path, char where[3 * PATH_MAX])
     if (path != NULL)
         sprintf(where + strlen(where), "%s%s", where[0] ? "/" : "", path);
 }
+/* Somebody else takes all that is left on the disk. */
+static void fill(const char *path)
+{
+    static char bytes[1 << 16];
+    int out = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT, 0600);
+    for (size_t len = sizeof bytes; len > 0; len /= 2)
+        while (syscall(SYS_write, out, bytes, len) > 0)
+            continue;
+    syscall(SYS_close, out);
+}
 static int stops(const char *call, int fd, const char *path)
 {
     static int seen;
@@ -56,6 +67,10 @@ static int stops(const char *call, int fd, const char *path)
     }
     if (seen != atoi(getenv("STOP_AT")))
         return 0;
+    if (getenv("STOP_FILL") != NULL) {
+        fill(getenv("STOP_FILL"));
+        return 0;
+    }
     if (getenv("STOP_WITH") == NULL)
         kill(getpid(), SIGKILL);
     errno = atoi(getenv("STOP_WITH"));
