@@ -109,13 +109,14 @@ const struct http_field *
 http_message_find(const struct http_head *head, const char *name, size_t *count)
 {
 	const struct http_field *found = NULL;
-	size_t n = 0;
+	size_t n = 0, len = strlen(name);
 
 	for (size_t i = 0; i < head->field_count; i++) {
-		if (!http_span_is_nocase(head->fields[i].name, name))
+		const struct http_field *field = &head->fields[i];
+		if (field->name.len != len || strncasecmp(field->name.bytes, name, len) != 0)
 			continue;
 		if (n++ == 0)
-			found = &head->fields[i];
+			found = field;
 	}
 	if (count != NULL)
 		*count = n;

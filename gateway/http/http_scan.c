@@ -1,12 +1,19 @@
 /*
- * The byte-level gate. The hard part is to be exact: every byte of the head passes through
- * scan_byte() once, with only the current line's state to go by.
+ * The byte-level gate. The hard part is to be exact: every byte of the head is judged once, with
+ * only the current line's state to go by. Most of them say nothing new about their line:
+ * skip_usual() takes those, scan_byte() the rest.
  */
 #include "http_scan.h"
 
 #include <assert.h>
 #include <stdbool.h>
 #include <string.h>
+
+static bool
+is_printable(unsigned char c)
+{
+	return c >= 0x20 && c <= 0x7e;
+}
 
 /* RFC 9110, 5.6.2: token characters. */
 static bool
@@ -30,7 +37,7 @@ scan_byte(struct http_scan *self, unsigned char c)
 {
 	bool first = self->position == self->line;
 
-	if (c < 0x20 || c > 0x7e)
+	if (!is_printable(c))
 		return malformed(self, "control or non-ASCII byte in the head");
 	if (self->fields_start == 0)
 		return first && c == ' ' ? malformed(self, "white space before the start line")
@@ -48,6 +55,29 @@ scan_byte(struct http_scan *self, unsigned char c)
 		                                : "character in a header name that is not allowed");
 	}
 	return HTTP_SCAN_INCOMPLETE;
+}
+
+/* Inside a start line or a value any printable byte may follow, in a name any token character. Goes
+ * on to the first that may not, at most to where one more would be over the limit. */
+static void
+skip_usual(struct http_scan *self, const char *bytes, size_t len)
+{
+	bool in_name = self->fields_start != 0 && self->name_end == 0;
+	size_t at = self->position;
+	size_t end = self->fields_start == 0 ? HTTP_START_LINE_MAX
+	                                     : self->fields_start + HTTP_FIELDS_MAX_BYTES;
+
+	if (self->fields_start == 0 && at == self->line)
+		return;
+	if (end > len)
+		end = len;
+	if (in_name)
+		while (at < end && is_token((unsigned char)bytes[at]))
+			at++;
+	else
+		while (at < end && is_printable((unsigned char)bytes[at]))
+			at++;
+	self->position = at;
 }
 
 /* The line [line, position) is complete; its CR LF follows. */
@@ -93,8 +123,10 @@ http_scan_head(struct http_scan *self, const char *bytes, size_t len)
 
 	assert(self->position <= len);
 	while (self->position < len && result == HTTP_SCAN_INCOMPLETE) {
+		skip_usual(self, bytes, len);
+		if (self->position == len)
+			break;
 		char c = bytes[self->position];
-
 		if (c == '\n')
 			return malformed(self, "bare LF in the head");
 		if (c == '\r') {
