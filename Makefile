@@ -244,7 +244,7 @@ coverage-report:
 
 # TESTS names what pytest runs, e.g. make check TESTS=tests/e2e/test_gate.py
 check: all $(UNIT_PROGRAMS) $(BENCH_PROGRAMS) ## build and run the tests; installs nothing
-	@tests/run --build $(BUILD) --each $(if $(filter release,$(CONFIG)),2,1) $(TESTS)
+	@tests/run --build $(BUILD) $(TESTS)
 
 unit-programs: all $(UNIT_PROGRAMS)
 
