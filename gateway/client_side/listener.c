@@ -36,6 +36,7 @@ struct listener {
 	struct connection *next_visited; /* listener_each() goes on here */
 	struct connection *next_walked;  /* and listener_walk_next() here */
 	ev_timer pause;
+	bool started;
 	void (*on_empty)(void *arg);
 	void *on_empty_arg;
 };
@@ -184,19 +185,20 @@ on_acceptable(struct ev_loop *loop, ev_io *io, int events)
 }
 
 struct listener *
-listener_new(struct services *services, const int *sockets)
+listener_new(struct services *services, const struct listener_socket *sockets, size_t count)
 {
 	struct listener *self = buffer_alloc(sizeof *self);
 
 	assert(services->loop != NULL && services->places != NULL && services->turns != NULL);
 	self->services = services;
-	self->acceptor_count = services->config->listen_count;
+	self->acceptor_count = count;
 	self->acceptors = buffer_alloc(self->acceptor_count * sizeof *self->acceptors);
 	for (size_t i = 0; i < self->acceptor_count; i++) {
 		struct acceptor *acceptor = &self->acceptors[i];
 		acceptor->listener = self;
-		acceptor->index = i;
-		ev_io_init(&acceptor->io, on_acceptable, sockets[i], EV_READ);
+		assert(sockets[i].index < services->config->listen_count);
+		acceptor->index = sockets[i].index;
+		ev_io_init(&acceptor->io, on_acceptable, sockets[i].fd, EV_READ);
 		acceptor->io.data = acceptor;
 	}
 	ev_timer_init(&self->pause, on_pause_over, 0., 0.);
@@ -219,6 +221,7 @@ listener_free(struct listener *self)
 void
 listener_start(struct listener *self)
 {
+	self->started = true;
 	resume(self);
 }
 
@@ -231,7 +234,7 @@ listener_close(struct listener *self)
 		ev_io_stop(self->services->loop, &acceptor->io);
 		if (acceptor->io.fd < 0)
 			continue;
-		for (int k = 0; k < QUEUE_MAX && accept_one(acceptor); k++)
+		for (int k = 0; self->started && k < QUEUE_MAX && accept_one(acceptor); k++)
 			;
 		ev_timer_stop(self->services->loop, &self->pause);
 		close(acceptor->io.fd);

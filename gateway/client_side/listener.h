@@ -10,13 +10,20 @@
 
 struct listener;
 
-/* SOCKETS[i] listens for config->listens[i]; the descriptors become the listener's. */
-struct listener *listener_new(struct services *services, const int *sockets);
+/* A listening socket: the descriptor, and which of config->listens it listens for. */
+struct listener_socket {
+	int fd;
+	size_t index;
+};
+
+/* The descriptors of SOCKETS become the listener's. */
+struct listener *listener_new(
+    struct services *services, const struct listener_socket *sockets, size_t count);
 /* Only when no connection is left. */
 void listener_free(struct listener *self);
 
 void listener_start(struct listener *self);
-/* Takes what waits in the sockets' queues, then closes them. */
+/* Takes what waits in the sockets' queues, if it was started, then closes them. */
 void listener_close(struct listener *self);
 
 /* To be called about once a second: when what is left of the node's connections is less than its

@@ -89,7 +89,8 @@ struct config_timeouts {
 	double handshake, request, body, idle, send;
 	uint64_t min_rate; /* bytes per second; 0: no limit */
 	double store_connect, store_response;
-	double worker; /* for a turn of its loop */
+	double worker;  /* for a turn of its loop */
+	double upgrade; /* for the next program to be ready */
 };
 
 struct config_catalogues {

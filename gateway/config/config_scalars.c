@@ -153,6 +153,7 @@ static const struct quantity quantities[] = {
     QUANTITY(timeouts.store_connect, timeouts.store_connect, duration, "3s", "1ms", "1d"),
     QUANTITY(timeouts.store_response, timeouts.store_response, duration, "30s", "1ms", "1d"),
     QUANTITY(timeouts.worker, timeouts.worker, duration, "10s", "3s", "1d"),
+    QUANTITY(timeouts.upgrade, timeouts.upgrade, duration, "60s", "1s", "1d"),
     QUANTITY(store.eject_after, store_eject_after, count, "3", "0", "1000"),
     QUANTITY(store.eject_time, store_eject_time, duration, "10s", "100ms", "1h"),
     QUANTITY(catalogues.interval, catalogues.interval, duration, "10s", "100ms", "1d"),

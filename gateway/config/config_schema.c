@@ -94,6 +94,7 @@ static const cyaml_schema_field_t timeouts_fields[] = {
     TEXT("store_connect", struct config_schema_timeouts, store_connect),
     TEXT("store_response", struct config_schema_timeouts, store_response),
     TEXT("worker", struct config_schema_timeouts, worker),
+    TEXT("upgrade", struct config_schema_timeouts, upgrade),
     CYAML_FIELD_END,
 };
 

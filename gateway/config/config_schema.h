@@ -41,7 +41,7 @@ struct config_schema_limits {
 
 struct config_schema_timeouts {
 	char *handshake, *request, *body, *idle, *send, *min_rate, *store_connect, *store_response,
-	    *worker;
+	    *worker, *upgrade;
 };
 
 struct config_schema_snapshots {

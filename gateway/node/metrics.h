@@ -73,6 +73,9 @@
 	X(CATALOGUES_UNTIL, "gauge", "catalogues_expiry_timestamp_seconds",                        \
 	    "When the next catalogue, or the certificate of all, expires, Unix time")              \
 	X(LOG_LINES_LOST, "counter", "log_lines_lost_total", "Access log lines not written")       \
+	X(UPGRADES_DONE, "counter", "upgrades_total{result=\"done\"}",                             \
+	    "Changes to another program (SIGUSR2): this one has taken over, or one failed to")     \
+	X(UPGRADES_FAILED, "counter", "upgrades_total{result=\"failed\"}", "")                     \
 	X(WORKER_STALLS, "counter", "worker_stalls_total",                                         \
 	    "Workers whose loop did not turn for half of timeouts.worker")
 

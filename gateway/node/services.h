@@ -56,7 +56,8 @@ struct services {
 	struct catalogue_image *catalogues; /* NULL: none are checked */
 
 	bool announcing; /* healthz says draining, everything else goes on */
-	bool draining;   /* answers close their connection */
+	bool draining;   /* answers close their connection, and so does rest */
+	bool retiring;   /* answers do, for another process serves; who rests may ask once more */
 };
 
 static inline void

@@ -19,7 +19,11 @@ enum channel_type {
 	CHANNEL_LOOK_UP, /* from the worker: stores fail, their names may lead elsewhere by now */
 	CHANNEL_REFUSED, /* from the loader: TEXT is why nothing was built */
 	CHANNEL_CUT, /* to the worker: TEXT, a customer or a serial number, loses its connections */
-	CHANNEL_WAS_CUT, /* from the worker: how many; GENERATION is that of the CHANNEL_CUT */
+	CHANNEL_WAS_CUT,   /* from the worker: how many; GENERATION is that of the CHANNEL_CUT */
+	CHANNEL_LISTEN,    /* to a worker that holds: accept */
+	CHANNEL_RETIRE,    /* to the worker: another process serves; finish and exit */
+	CHANNEL_READY,     /* from the process that is to take over */
+	CHANNEL_TAKE_OVER, /* to it */
 };
 
 struct channel_message {

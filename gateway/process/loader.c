@@ -344,6 +344,7 @@ enter_process(struct loader *self, pid_t supervisor)
 		signal(fatal[i], SIG_DFL);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	log_set_patience(LOG_PATIENCE);

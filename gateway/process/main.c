@@ -11,6 +11,7 @@
 #include "gateway/node/log.h"
 #include "supervisor.h"
 #include "tls_inspect.h"
+#include "upgrade.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -78,6 +79,7 @@ main(int argc, char **argv)
 	bool unsafe_any_port = false, asked_twice = false;
 	int option;
 
+	upgrade_remember(argv);
 	if (argc > 1 && admin_command_is_one(argv[1]))
 		return admin_command_run(argc, argv);
 	if (argc == 3 && strcmp(argv[1], "identity") == 0)

@@ -55,6 +55,15 @@ notify_reloading(void)
 }
 
 void
+notify_main_process(pid_t pid)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof text, "MAINPID=%ld\n", (long)pid);
+	notify(text);
+}
+
+void
 notify_alive(void)
 {
 	notify("WATCHDOG=1\n");

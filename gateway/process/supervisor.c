@@ -26,6 +26,7 @@
 #include "gateway/request/log_turn.h"
 #include "log_file.h"
 #include "notify.h"
+#include "upgrade.h"
 
 static const ev_tstamp log_delay = 1; /* until a worker is handed the new log again */
 /* Between two look-ups of the stores' names for which workers ask. */
@@ -89,6 +90,7 @@ on_reopen(struct ev_loop *loop, ev_signal *signal, int events)
 	int fd = log_file_open(self->config, &self->user);
 
 	(void)loop, (void)events;
+	supervisor_upgrade_note(self, SIGUSR1);
 	if (fd < 0) {
 		log_error("the access log is not reopened: the file that is open is written to");
 		return;
@@ -118,6 +120,7 @@ supervisor_reload(struct supervisor *self)
 	if (self->draining)
 		return;
 	assert(self->loader != NULL);
+	supervisor_upgrade_note(self, SIGHUP);
 	/* A revocation does not wait for catalogues, which are read after it, nor for names. */
 	(void)loader_stop(self->loader, LOADER_CATALOGUES);
 	(void)loader_stop(self->loader, LOADER_STORES);
@@ -315,17 +318,13 @@ kill_children(struct supervisor *self)
 }
 
 void
-supervisor_drain(struct supervisor *self)
+supervisor_leave(struct supervisor *self, enum channel_type how)
 {
-	struct channel_message message = {.type = CHANNEL_DRAIN};
+	const struct channel_message message = {.type = how};
 	bool running = false;
 
-	if (self->draining)
-		return;
 	assert(self->loader != NULL && self->sockets != NULL);
 	self->draining = true;
-	log_info("draining");
-	notify_stopping();
 	admin_on_draining(self->admin);
 	loader_free(self->loader);
 	self->loader = NULL;
@@ -347,6 +346,19 @@ supervisor_drain(struct supervisor *self)
 		ev_break(self->loop, EVBREAK_ALL);
 }
 
+void
+supervisor_drain(struct supervisor *self)
+{
+	if (self->retired)
+		supervisor_upgrade_hurry(self);
+	if (self->draining)
+		return;
+	log_info("draining");
+	notify_stopping();
+	supervisor_upgrade_cancel(self);
+	supervisor_leave(self, CHANNEL_DRAIN);
+}
+
 static void
 on_terminate(struct ev_loop *loop, ev_signal *signal, int events)
 {
@@ -361,7 +373,9 @@ on_quit(struct ev_loop *loop, ev_signal *signal, int events)
 
 	(void)events;
 	log_info("stopping at once");
-	notify_stopping();
+	if (!self->retired)
+		notify_stopping();
+	supervisor_upgrade_cancel(self);
 	kill_children(self);
 	for (unsigned i = 0; i < self->count; i++)
 		if (self->children[i].pid != 0)
@@ -394,6 +408,7 @@ set_up(struct supervisor *self, struct config *config)
 	self->count =
 	    config->workers != 0 ? config->workers : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	self->access_log = -1;
+	self->before = upgrade_inherit();
 	if (!sandbox_find_user(config->user, &self->user))
 		return false;
 	sandbox_raise_file_limit();
@@ -414,7 +429,7 @@ set_up(struct supervisor *self, struct config *config)
 		return false;
 	}
 	count_catalogues(self);
-	self->sockets = sockets_open(config, self->count);
+	self->sockets = sockets_open(config, self->count, supervisor_upgrade_is_waiting(self));
 	if (self->sockets == NULL)
 		return false;
 	self->loop = ev_default_loop(EVFLAG_NOENV);
@@ -424,7 +439,8 @@ set_up(struct supervisor *self, struct config *config)
 	}
 	static const struct loader_events loader_events = {on_built, on_load_ended};
 	self->loader = loader_new(self->loop, &self->user, &loader_events, self);
-	if (config->admin_socket != NULL && (self->admin = admin_new(self)) == NULL)
+	if (config->admin_socket != NULL && !supervisor_upgrade_is_waiting(self) &&
+	    (self->admin = admin_new(self)) == NULL)
 		return false;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a log at the limit of a file's size is as a full disk */
@@ -437,6 +453,7 @@ set_up(struct supervisor *self, struct config *config)
 	watch_signal(self, &self->interrupt, SIGINT, on_terminate);
 	watch_signal(self, &self->quit, SIGQUIT, on_quit);
 	watch_signal(self, &self->reopen, SIGUSR1, on_reopen);
+	supervisor_upgrade_init(self);
 	double interval = notify_watchdog_interval();
 	ev_timer_init(&self->watchdog, on_watchdog_due, interval, interval);
 	if (interval > 0)

@@ -50,7 +50,10 @@ announce_generation(struct supervisor *self)
 	const struct history_generation line = {
 	    .number = number, .time = (uint64_t)ev_now(self->loop), .kept = kept, .cut = cut};
 	history_add_generation(self->history, &line);
-	notify_ready();
+	if (supervisor_upgrade_is_waiting(self))
+		supervisor_upgrade_ready(self);
+	else
+		notify_ready();
 	admin_on_live(self->admin);
 }
 
@@ -227,6 +230,7 @@ run_child(struct child *child, int channel)
 	    .quota = self->quota,
 	    .marks = self->marks,
 	    .pulse = child->pulse,
+	    .holds = supervisor_upgrade_is_waiting(self),
 	};
 	exit(worker_run(&options));
 }

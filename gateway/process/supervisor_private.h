@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "admin.h"
+#include "channel.h"
 #include "crash_record.h"
 #include "gateway/node/history.h"
 #include "gateway/node/worker_end.h"
@@ -47,6 +48,16 @@ struct child {
 	ev_timer restart;
 };
 
+/* The process that is to take over from this one. */
+struct follower {
+	pid_t pid;           /* 0: there is none */
+	int channel;         /* -1: none */
+	bool reload, reopen; /* it has to, for this one was told meanwhile */
+	ev_io io;
+	ev_child exit;
+	ev_timer patience;
+};
+
 struct supervisor {
 	struct ev_loop *loop;
 	struct config *config; /* in force; a reference */
@@ -68,6 +79,7 @@ struct supervisor {
 	int access_log;
 	struct log_turn *log_turn;
 	bool draining;
+	bool retired; /* it drains since another process serves */
 	int status;
 	ev_signal hangup, terminate, interrupt, quit, reopen;
 	ev_timer watchdog;
@@ -79,6 +91,11 @@ struct supervisor {
 	bool lookup_wanted;  /* of the stores' names, when the pause is over */
 	ev_timer lookup_pause;
 	ev_timer looks; /* at whether the workers' loops turn */
+	ev_signal upgrade;
+	struct follower follower;
+	int before; /* channel to the gate that this one is to take over from; -1: none, or it has
+	             */
+	ev_io before_io;
 };
 
 /* Looks the names of the stores up soon, as a worker asks; no worker can make that often. */
@@ -87,6 +104,8 @@ void supervisor_look_up(struct supervisor *self);
 /* What SIGHUP and SIGTERM ask for. */
 void supervisor_reload(struct supervisor *self);
 void supervisor_drain(struct supervisor *self);
+/* Tells all workers HOW to end, and ends after them. */
+void supervisor_leave(struct supervisor *self, enum channel_type how);
 
 /* ---- supervisor_child.c ---- */
 
@@ -113,5 +132,23 @@ ev_tstamp supervisor_crash_ended(struct child *child, int status);
 
 /* Kills the worker, so that another takes its place. */
 void supervisor_crash_replace(struct child *child);
+
+/* ---- supervisor_upgrade.c: this program started anew, to take over ---- */
+
+/* When there is a loop; `before` has been set. */
+void supervisor_upgrade_init(struct supervisor *self);
+
+/* Whether this process is to take over from another and has not: its workers accept nothing. */
+bool supervisor_upgrade_is_waiting(const struct supervisor *self);
+/* Every worker would serve: the other may hand over. Only while this process is waiting. */
+void supervisor_upgrade_ready(struct supervisor *self);
+
+/* This process was told by the signal NUMBER, SIGHUP or SIGUSR1, what its follower has to do too.
+ */
+void supervisor_upgrade_note(struct supervisor *self, int number);
+/* Ends a follower that has not taken over. */
+void supervisor_upgrade_cancel(struct supervisor *self);
+/* This process, which has handed over, does not wait until its clients ask once more. */
+void supervisor_upgrade_hurry(struct supervisor *self);
 
 #endif

@@ -37,7 +37,8 @@ enum { RESERVE = GENERATION_FILES + 1 };
 /* Seconds that the judging of connections may hold up everything else in a turn of the loop. */
 static const ev_tstamp review_piece = 0.02;
 
-static const ev_tstamp lookup_pause = 1; /* between two questions for a look-up */
+static const ev_tstamp retirement_end = 5; /* for answers that are under way after drain.timeout */
+static const ev_tstamp lookup_pause = 1;   /* between two questions for a look-up */
 
 struct worker {
 	const struct worker_options *options;
@@ -238,7 +239,7 @@ static void
 on_drained(void *arg)
 {
 	struct worker *self = arg;
-	assert(self->services.draining);
+	assert(self->services.draining || self->services.retiring);
 	ev_break(self->services.loop, EVBREAK_ALL);
 }
 
@@ -296,11 +297,57 @@ on_announced(struct ev_loop *loop, ev_timer *timer, int events)
 	start_draining(timer->data);
 }
 
+/* They had their time to ask once more: what rests is ended, the others after their answer. */
+static void
+end_retirement(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	services->draining = true;
+	listener_each(self->listener, drain_connection, NULL);
+	ev_set_cb(&self->drain_timer, on_drain_timeout);
+	ev_timer_set(&self->drain_timer, retirement_end, 0.);
+	ev_timer_start(services->loop, &self->drain_timer);
+}
+
+static void
+on_retirement_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	end_retirement(timer->data);
+}
+
+/* Takes no more connections. A client that rests may be about to ask: it has its answer, which says
+ * that the connection ends. */
+static void
+retire(struct worker *self)
+{
+	struct services *services = &self->services;
+
+	if (services->announcing)
+		return;
+	services->retiring = true;
+	listener_close(self->listener);
+	if (listener_connection_count(self->listener) == 0) {
+		ev_break(services->loop, EVBREAK_ALL);
+		return;
+	}
+	listener_on_empty(self->listener, on_drained, self);
+	ev_timer_init(&self->drain_timer, on_retirement_over, services->config->drain_timeout, 0.);
+	self->drain_timer.data = self;
+	ev_timer_start(services->loop, &self->drain_timer);
+}
+
 static void
 announce_drain(struct worker *self)
 {
 	struct services *services = &self->services;
 
+	if (services->retiring && !services->draining) {
+		ev_timer_stop(services->loop, &self->drain_timer);
+		end_retirement(self);
+		return;
+	}
 	if (services->announcing)
 		return;
 	assert(!services->draining);
@@ -397,10 +444,13 @@ on_message(struct worker *self, const struct channel_message *message)
 	case CHANNEL_CUT:
 		cut_connections(self, message);
 		break;
-	case CHANNEL_ADOPTED:
-	case CHANNEL_LOOK_UP:
-	case CHANNEL_REFUSED:
-	case CHANNEL_WAS_CUT:
+	case CHANNEL_LISTEN:
+		listener_start(self->listener);
+		break;
+	case CHANNEL_RETIRE:
+		retire(self);
+		break;
+	default:
 		break;
 	}
 }
@@ -438,7 +488,7 @@ set_up(struct worker *self)
 	services->places = room_places_new();
 	services->turns = turns_new(services->loop, connection_turn);
 	snapshot_prepare();
-	self->listener = listener_new(services, options->sockets);
+	self->listener = listener_new(services, options->sockets->all, options->sockets->count);
 	connection_count_name(services->metrics);
 	process_usage_begin(&self->usage);
 	ev_io_init(&self->channel, on_channel, options->channel, EV_READ);
@@ -486,7 +536,8 @@ worker_run(const struct worker_options *options)
 		return EXIT_FAILURE;
 	generation_close(options->generation);
 	hold_reserve(&self);
-	listener_start(self.listener);
+	if (!options->holds)
+		listener_start(self.listener);
 	if (!channel_send(options->channel, &ready))
 		return EXIT_FAILURE;
 	ev_run(self.services.loop, 0);

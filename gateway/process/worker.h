@@ -11,11 +11,12 @@
 #include "gateway/node/pulse.h"
 #include "gateway/node/quota.h"
 #include "sandbox.h"
+#include "sockets.h"
 
 struct worker_options {
 	unsigned index;
-	const int *sockets; /* one for each of the configuration's listens */
-	int channel;        /* to the supervisor */
+	const struct sockets_share *sockets;
+	int channel; /* to the supervisor */
 	int access_log;
 	struct log_turn *log_turn;
 	struct generation *generation; /* the one in force; the worker closes its files */
@@ -25,6 +26,7 @@ struct worker_options {
 	struct quota *quota;
 	struct integrity_marks *marks;
 	struct pulse *pulse;
+	bool holds; /* accepts nothing before it is told to */
 };
 
 /* Serves until it is told to drain or the supervisor is gone; returns the exit status. Call it in

@@ -74,6 +74,7 @@ test_limits_and_timeouts_have_the_defaults_of_the_design(void **state)
 	assert_double(config->timeouts.store_connect, 3);
 	assert_double(config->timeouts.store_response, 30);
 	assert_double(config->timeouts.worker, 10);
+	assert_double(config->timeouts.upgrade, 60);
 	assert_int_equal(config->store_eject_after, 3);
 	assert_double(config->store_eject_time, 10);
 	config_free(config);
@@ -91,7 +92,7 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	    "  requests_per_second: 31, refusals_per_second: 32, transfers_per_customer: 33,\n"
 	    "  failed_snapshots_per_hour: 34}\n"
 	    "timeouts: {handshake: 16s, request: 17s, body: 18s, idle: 19s, send: 20s,\n"
-	    "  min_rate: 21, store_connect: 22s, store_response: 23s, worker: 26s}\n"
+	    "  min_rate: 21, store_connect: 22s, store_response: 23s, worker: 26s, upgrade: 27s}\n"
 	    "drain: {announce: 24s, timeout: 25s}\n"
 	    "log: {access: access.log, level: debug}\n");
 
@@ -118,6 +119,7 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	assert_double(config->timeouts.store_connect, 22);
 	assert_double(config->timeouts.store_response, 23);
 	assert_double(config->timeouts.worker, 26);
+	assert_double(config->timeouts.upgrade, 27);
 	assert_double(config->drain_announce, 24);
 	assert_double(config->drain_timeout, 25);
 	sample_in_folder(config->access_log, "access.log");
@@ -222,6 +224,14 @@ test_a_worker_has_three_seconds_for_a_turn_at_least(void **state)
 	(void)state;
 	sample_refuse_added("timeouts: {worker: 2s}",
 	    "`timeouts.worker` must be a duration with its unit from 3s to 1d, not \"2s\"");
+}
+
+static void
+test_an_upgrade_has_a_second_at_least(void **state)
+{
+	(void)state;
+	sample_refuse_added("timeouts: {upgrade: 999ms}",
+	    "`timeouts.upgrade` must be a duration with its unit from 1s to 1d, not \"999ms\"");
 }
 
 static void
@@ -434,6 +444,7 @@ main(void)
 	    cmocka_unit_test(test_what_is_no_duration_is_refused),
 	    cmocka_unit_test(test_every_timeout_refuses_zero),
 	    cmocka_unit_test(test_a_worker_has_three_seconds_for_a_turn_at_least),
+	    cmocka_unit_test(test_an_upgrade_has_a_second_at_least),
 	    cmocka_unit_test(test_drain_times_may_be_zero_but_not_endless),
 	    cmocka_unit_test(test_a_session_lives_a_day_at_most),
 	    cmocka_unit_test(test_sizes_count_in_1024),
