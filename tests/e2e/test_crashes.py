@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import threading
 import time
 
@@ -282,3 +283,29 @@ def test_no_request_on_a_new_connection_fails_for_a_worker_that_is_dead(lab, sto
     for began, ended, what in clients.failed:
         own = any(began <= kill_ended and kill_began <= ended for kill_began, kill_ended in kills)
         assert own, f"no worker ended meanwhile: {what}"
+
+
+def test_sockets_of_the_service_manager_outlive_a_supervisor_that_was_killed(lab, store):
+    """As systemd does with mirrorgate.socket: clients that come meanwhile wait for the next gate."""
+    shell = "exec 3<&0 0</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$"
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as passed:
+        listen = [{"address": "127.0.0.1", "port": passed.getsockname()[1]}]
+        gate = lab.gateway(store, config={"listen": listen}, shell=shell, stdin=passed)
+        workers = gate.workers()
+        gate.process.kill()
+        gate.process.wait()
+        common.wait_until(
+            lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), "the workers end"
+        )
+        waiting = [gate.tcp() for _ in range(5)]
+        gate.start(shell=shell, stdin=passed)
+        for sock in waiting:
+            with gate.over(sock) as connection:
+                assert connection.get(SMALL).status == 200
+
+
+def test_the_unit_starts_a_gate_that_ended_within_a_second():
+    unit = (common.REPOSITORY / "packaging/debian/mirrorgate.service").read_text("utf-8")
+    assert "\nRestart=on-failure\n" in unit
+    assert re.search(r"^RestartSec=\d{1,3}ms$", unit, re.M)
+    assert "\nRequires=mirrorgate.socket\n" in unit
