@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -191,33 +190,15 @@ is_possible(const struct fetch_order *order, struct failure *failure)
 	       failure_set(failure, FAILURE_USAGE, "not a version: %s", order->version);
 }
 
-/* Ends a change in the version of FOLDER that is current, when that has a folder of its own. */
-static bool
-recover_content(const char *folder, struct failure *failure)
-{
-	char *content = install_content(folder);
-	bool done = true;
-
-	if (strcmp(content, folder) != 0) {
-		int root = open(content, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		done = root >= 0 ? fetch_recover(root, content, failure)
-		                 : failure_errno(failure, "open", content);
-		if (root >= 0)
-			close(root);
-	}
-	free(content);
-	return done;
-}
-
 /* Ends what an earlier run has left half done in the folder NAME. What nobody may write to has
  * nothing of the kind. */
 static bool
 go_on(const struct fetch_folder *folder, const char *name, const struct config_hooks *hooks,
     struct failure *failure)
 {
-	return folder->lock < 0 ||
-	       (fetch_recover(folder->root, name, failure) && recover_content(name, failure) &&
-	           hook_due_resume(name, hooks, failure));
+	return folder->lock < 0 || (fetch_recover(folder->root, name, failure) &&
+	                               fetch_layout_recover(folder->root, name, failure) &&
+	                               hook_due_resume(name, hooks, failure));
 }
 
 bool

@@ -245,6 +245,24 @@ fetch_layout_install(const struct fetch_files *order, bool versions, struct http
 	return true;
 }
 
+bool
+fetch_layout_recover(int root, const char *folder, struct failure *failure)
+{
+	char current[NAME_MAX + 1];
+
+	read_link(root, LAYOUT_CURRENT, current);
+	int version = current[0] != '\0'
+	                  ? openat(root, current, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+	                  : -1;
+	if (version < 0)
+		return true; /* then nothing that was cut is there */
+	char *name = buffer_text("%s/%s", folder, current);
+	bool done = fetch_recover(version, name, failure);
+	close(version);
+	free(name);
+	return done;
+}
+
 /* ---- going back ------------------------------------------------------------------------------ */
 
 static bool

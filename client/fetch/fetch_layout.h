@@ -19,6 +19,10 @@
 bool fetch_layout_install(const struct fetch_files *order, bool versions, struct https *https,
     struct fetch_result *result, struct failure *failure);
 
+/* As fetch_recover(), for the version that is current in the folder ROOT, when it has a folder of
+ * its own there. */
+bool fetch_layout_recover(int root, const char *folder, struct failure *failure);
+
 /* Makes the previous version of the folder ROOT, which the caller has locked and messages call
  * FOLDER, the current one, and the other way round, after having read it; HOOKS are run. RESULT,
  * which is zeroed, gets its version. */

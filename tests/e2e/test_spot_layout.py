@@ -3,10 +3,12 @@
 import errno
 import json
 import os
+import shutil
 import signal
 
 import pytest
 from mirrorgate_test import common
+from mirrorgate_test.spot import PROGRAM
 from mirrorgate_test.stopper import calls_of, choose, library_that_stops, stopped_at
 
 from test_spot_fetch import publish, tree
@@ -151,3 +153,25 @@ def test_a_step_that_fails_leaves_the_version_before_or_is_none_that_counts(shop
 
     seen = stops_everywhere(shop, stopper, how, after)
     assert {"7.0", "8.0"} == set(seen) and seen.count("7.0") > 8, seen
+
+
+def test_a_file_that_is_mended_in_the_current_version_is_ended_without_a_server(shop, stopper):
+    """Killed once the journal is there; and no link leads the next run to another's folder."""
+    offline = shop.folder / "offline.yaml"
+    port = shop.file.read_text().split("127.0.0.1:")[1].split('"')[0].split("'")[0].split()[0]
+    offline.write_text(shop.file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:1"))
+    update(shop)
+    (shop.current / "bin/run").unlink()
+    number = 1
+    while not (shop.current / ".spot.part.json").exists():
+        assert stopped_at(shop, stopper, number).returncode == -signal.SIGKILL
+        number += 1
+    cut = shop.folder / "cut"
+    shutil.copytree(shop.current, cut, symlinks=True)
+    mine = shop.folder / "mine"
+    mine.mkdir()
+    (mine / "current").symlink_to(cut)
+    assert common.run([PROGRAM, "-c", offline, "fetch", "step-core", "--to", mine]).returncode == 4
+    assert (cut / ".spot.part.json").exists() and not (cut / "bin/run").exists()
+    assert common.run([PROGRAM, "-c", offline, "update"]).returncode == 4
+    assert own(shop.current) == NEW and not (shop.current / ".spot.part.json").exists()
