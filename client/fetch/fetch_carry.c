@@ -206,6 +206,22 @@ fetch_carry_run(const struct fetch_carry *self, struct failure *failure)
 	return done;
 }
 
+void
+fetch_carry_undo(const struct fetch_carry *self)
+{
+	struct fetch_names *nothing = fetch_names_new(NULL);
+
+	for (size_t i = 0; i < self->catalogue->file_count; i++) {
+		const struct catalogue_file *file = &self->catalogue->files[i];
+		if (!is_edited(self, file) ||
+		    !fetch_file_is_same(self->from, file->path, self->to, file->path))
+			continue;
+		fetch_file_unlink(self->to, file->path);
+		(void)fetch_file_remove(self->to, file, nothing); /* the folders */
+	}
+	fetch_names_free(nothing);
+}
+
 /* True when FILE of the old version was changed, and is no configuration of the new one. */
 static bool
 stays_behind(const struct fetch_carry *self, const struct catalogue_file *file)

@@ -24,6 +24,9 @@ struct fetch_carry {
  * told. Each copy is on the disk and has its name, or is not there. */
 bool fetch_carry_run(const struct fetch_carry *self, struct failure *failure);
 
+/* Takes the copies below TO away that are what FROM has, after a version that did not come. */
+void fetch_carry_undo(const struct fetch_carry *self);
+
 /* Names the files that were changed below FROM and stay there: those that are no configuration. */
 void fetch_carry_tell_others(const struct fetch_carry *self);
 

@@ -112,19 +112,26 @@ make_version(const struct fetch_files *order, const char *version)
 	           : errno == EEXIST;
 }
 
-/* What was edited in the version CURRENT, whose catalogue and folder are what OWN follows, is
- * brought into the folder of OWN; or only told. */
-static bool
-carry_over(const struct fetch_files *own, const char *current, struct failure *failure)
+/* What is carried into the folder of OWN from the version that it follows, in the folder NAME. */
+static struct fetch_carry
+carry_of(const struct fetch_files *own, const char *name)
 {
-	char *name = buffer_text("%s/%s", own->record, current);
-	const struct fetch_carry carry = {.from = own->before_root,
+	return (struct fetch_carry){.from = own->before_root,
 	    .to = own->root,
 	    .from_name = name,
 	    .to_name = own->folder,
 	    .old = own->before,
 	    .catalogue = own->release->catalogue,
 	    .rights = own->rights};
+}
+
+/* What was edited in the version CURRENT, which OWN follows, is brought into the folder of OWN; or
+ * only told. */
+static bool
+carry_over(const struct fetch_files *own, const char *current, struct failure *failure)
+{
+	char *name = buffer_text("%s/%s", own->record, current);
+	const struct fetch_carry carry = carry_of(own, name);
 	bool done = true;
 
 	if (own->outlook != NULL)
@@ -133,6 +140,20 @@ carry_over(const struct fetch_files *own, const char *current, struct failure *f
 		fetch_carry_tell_others(&carry);
 	free(name);
 	return done;
+}
+
+/* After a version that did not come: nothing of what was carried over, and no empty folder, is left
+ * of it. */
+static void
+forget_version(const struct fetch_files *own, int root, const char *version)
+{
+	if (own->outlook != NULL)
+		return;
+	if (own->old == NULL && own->before != NULL && own->before_root >= 0) {
+		const struct fetch_carry carry = carry_of(own, "");
+		fetch_carry_undo(&carry);
+	}
+	unlinkat(root, version, AT_REMOVEDIR);
 }
 
 /* Has OWN, the order for a version's own folder in which THERE is already, follow the version
@@ -176,12 +197,12 @@ fill_version(const struct fetch_files *order, const char *current, struct https 
 	       load_there(folder, &there, failure);
 	done = done && follow(&own, order, current, there, failure) &&
 	       fetch_files(&own, https, result, failure);
+	if (!done)
+		forget_version(&own, order->root, version);
 	if (own.before_root >= 0 && own.before_root != own.root)
 		close(own.before_root);
 	if (own.root >= 0)
 		close(own.root);
-	if (!done && order->outlook == NULL)
-		unlinkat(order->root, version, AT_REMOVEDIR); /* when there is nothing in it */
 	catalogue_free(there);
 	free(folder);
 	return done;

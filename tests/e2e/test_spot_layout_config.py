@@ -161,11 +161,15 @@ def test_a_version_that_was_cut_and_is_no_longer_wanted_goes(shop, stopper):
     assert sorted(it.name for it in shop.here.iterdir()) == ["7.0", "9.0", "current", "previous"]
 
 
-def test_a_version_that_fails_leaves_no_empty_folder(shop):
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_version_that_fails_leaves_no_empty_folder_and_no_copy(shop, edited):
+    if edited:
+        edit(shop)
     for path in shop.store.root.rglob("8.0/bin/run"):
         path.unlink()
     assert shop.run("update").returncode == 8
     assert sorted(it.name for it in shop.here.iterdir()) == ["7.0", "current"]
+    assert tree(shop.current) == OLD | ({CONF: MINE} if edited else {})
 
 
 def test_killed_at_any_step_what_was_edited_is_in_the_version_that_is_current(shop, stopper):
