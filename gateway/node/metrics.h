@@ -128,6 +128,7 @@ enum {
 	METRICS_PROCESS_CELLS = 2,
 	METRICS_WORKER_ENDS = 6, /* see worker_end.h */
 	METRICS_NODE_CELLS = 8,
+	METRICS_RELOAD_CELLS = 20, /* see reload_cell.h */
 };
 
 /*       enum          cells */
@@ -145,7 +146,8 @@ enum {
 	X(PROCESS, METRICS_PROCESS_CELLS)                                   \
 	X(LOADER, METRICS_PROCESS_CELLS)                                    \
 	X(WORKER_ENDS, METRICS_WORKER_ENDS)                                 \
-	X(NODE, METRICS_NODE_CELLS)
+	X(NODE, METRICS_NODE_CELLS)                                         \
+	X(RELOADS, METRICS_RELOAD_CELLS)
 
 #define METRICS_FAMILY(name, cells) METRICS_FAMILY_##name,
 enum metrics_family { METRICS_FAMILIES(METRICS_FAMILY) METRICS_FAMILY_COUNT };

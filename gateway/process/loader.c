@@ -24,6 +24,7 @@
 #include "gateway/generation/generation_policy.h"
 #include "gateway/node/log.h"
 #include "log_file.h"
+#include "reload_files.h"
 
 /* Requests come first, but a revocation must come through on a busy machine, too: at 5 a process
  * gets a third of what one of the workers gets. */
@@ -43,6 +44,7 @@ struct loader {
 	uint64_t number; /* of the generation being built */
 	bool built;
 	char reason[CHANNEL_TEXT_MAX];
+	uint32_t blamed;
 	ev_io io;
 	ev_child exit;
 };
@@ -140,6 +142,7 @@ struct work {
 	struct config *config; /* what the generation goes by; a reference */
 	struct loader_result result;
 	char reason[CHANNEL_TEXT_MAX]; /* the first problem of what was refused last */
+	uint32_t blamed;               /* what it is about */
 };
 
 static void
@@ -147,6 +150,8 @@ log_problems_of(struct work *self, struct problems *problems)
 {
 	log_problems(problems);
 	(void)snprintf(self->reason, sizeof self->reason, "%s", problems_text(problems, 0));
+	self->blamed =
+	    reload_files_blamed(self->reason, self->config != NULL ? self->config : self->before);
 }
 
 /* Logs every problem, and all that an operator needs in one line. */
@@ -277,12 +282,13 @@ hand_over(int channel, const struct work *self)
 {
 	const struct loader_result *result = &self->result;
 	struct channel_message message = {
-	    .type = CHANNEL_REFUSED, .is_refused = result->is_refused};
+	    .type = CHANNEL_REFUSED, .is_refused = result->is_refused, .blamed = self->blamed};
 
 	memcpy(message.text, self->reason, sizeof message.text);
 	if (result->next != NULL) {
 		message.type = CHANNEL_ADOPT;
 		message.generation = result->next->number;
+		message.changed = reload_files_changed(self->current, result->next);
 		message.fd_count = GENERATION_FILES + 1;
 		memcpy(message.fds, result->next->files, sizeof result->next->files);
 		message.fds[GENERATION_FILES] = result->access_log;
@@ -366,6 +372,7 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 	if (result != CHANNEL_RECEIVED)
 		return; /* on_exit() follows */
 	memcpy(self->reason, message.text, sizeof self->reason);
+	self->blamed = message.blamed;
 	if (message.type == CHANNEL_REFUSED)
 		return;
 	struct generation *next = buffer_alloc(sizeof *next);
@@ -373,7 +380,7 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 	memcpy(next->files, message.fds, sizeof next->files);
 	assert(next->number == self->number);
 	const struct loader_result loaded = {
-	    next, message.fds[GENERATION_FILES], message.is_refused};
+	    next, message.changed, message.fds[GENERATION_FILES], message.is_refused};
 	self->built = self->events->on_built(self->arg, &loaded);
 }
 
@@ -448,6 +455,12 @@ loader_reason(const struct loader *self)
 	return self->reason;
 }
 
+uint32_t
+loader_blamed(const struct loader *self)
+{
+	return self->blamed;
+}
+
 bool
 loader_is_busy(const struct loader *self)
 {
@@ -463,6 +476,7 @@ loader_start(struct loader *self, struct config *config, const struct generation
 
 	assert(!loader_is_busy(self));
 	self->reason[0] = '\0';
+	self->blamed = 0;
 	if (!channel_pair(ends)) {
 		log_error("reload refused, no channel: %s", strerror(errno));
 		return false;

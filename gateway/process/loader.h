@@ -30,7 +30,8 @@ enum loader_task {
 
 struct loader_result {
 	struct generation *next;
-	int access_log; /* opened, when its name has changed; else -1 */
+	uint32_t changed; /* files, see reload_files.h */
+	int access_log;   /* opened, when its name has changed; else -1 */
 	/* The configuration has not changed, for what mirrorgate.yaml holds now is refused. */
 	bool is_refused;
 };
@@ -61,6 +62,8 @@ bool loader_start(struct loader *self, struct config *config, const struct gener
 /* Why the last load, or the configuration that it read, was refused, in one line; "": it was not,
  * or only the log knows. */
 const char *loader_reason(const struct loader *self);
+/* The file that it is about, as reload_files.h has it; none when it was not refused. */
+uint32_t loader_blamed(const struct loader *self);
 /* In a process forked for something else: gives up what it has inherited of a load. */
 void loader_forget(struct loader *self);
 

@@ -26,6 +26,7 @@
 #include "gateway/request/log_turn.h"
 #include "log_file.h"
 #include "notify.h"
+#include "reload_files.h"
 #include "upgrade.h"
 
 static const ev_tstamp log_delay = 1; /* until a worker is handed the new log again */
@@ -278,6 +279,7 @@ on_built(void *arg, const struct loader_result *result)
 		metrics_add(self->metrics, self->count, METRIC_CONFIGURATIONS_REFUSED, 1);
 	count_catalogues(self);
 	metrics_add(self->metrics, self->count, METRIC_RELOADS, 1);
+	reload_files_count(self->metrics, self->count, RELOAD_APPLIED, result->changed);
 	for (unsigned i = 0; i < self->count; i++)
 		supervisor_child_send_generation(&self->children[i]);
 	return true;
@@ -294,6 +296,10 @@ on_load_ended(void *arg, enum loader_task task, bool built)
 	count_loader(self);
 	if (refused)
 		metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
+	uint32_t blamed = loader_blamed(self->loader);
+	if (refused && blamed == 0)
+		blamed = 1u << RELOAD_FILE_OTHER;
+	reload_files_count(self->metrics, self->count, RELOAD_REFUSED, blamed);
 	if (task == LOADER_EVERYTHING)
 		admin_on_loaded(self->admin, built);
 	if (self->load_again) {

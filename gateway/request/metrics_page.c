@@ -12,6 +12,7 @@
 #include "gateway/node/handshake_refusal.h"
 #include "gateway/node/metrics_histogram.h"
 #include "gateway/node/process_cell.h"
+#include "gateway/node/reload_cell.h"
 #include "metrics_labels.h"
 #include "readiness.h"
 
@@ -268,6 +269,24 @@ print_process(struct buffer *out, const char *role, int worker, const char *name
 }
 
 static void
+print_reloads(const struct metrics *metrics, struct buffer *out)
+{
+#define RELOAD_FILE_LABEL(name, label) label,
+	static const char *const files[] = {RELOAD_FILE_TABLE(RELOAD_FILE_LABEL)};
+#undef RELOAD_FILE_LABEL
+	static const char *const results[] = {
+	    [RELOAD_APPLIED] = "applied", [RELOAD_REFUSED] = "refused"};
+
+	print_head(out, "reload_files_total", "counter",
+	    "Files that a reload changed, or for which it was refused, by result");
+	for (unsigned i = 0; i < RELOAD_RESULT_COUNT * RELOAD_FILE_COUNT; i++)
+		buffer_printf(out,
+		    "mirrorgate_reload_files_total{result=\"%s\",file=\"%s\"} %llu\n",
+		    results[i / RELOAD_FILE_COUNT], files[i % RELOAD_FILE_COUNT],
+		    (number)metrics_cell_total(metrics, METRICS_FAMILY_RELOADS, i));
+}
+
+static void
 print_processes(const struct metrics *metrics, struct buffer *out)
 {
 	static const char cpu[] = "process_cpu_seconds_total";
@@ -313,6 +332,7 @@ metrics_page_print(const struct services *services, time_t now, struct buffer *o
 	print_alone(
 	    out, "ready", "gauge", "1 when readyz answers 200", readiness_is_ready(services, now));
 	print_ends(services, out);
+	print_reloads(metrics, out);
 	print_processes(metrics, out);
 	print_head(out, "worker_restarts_total", "counter",
 	    "Workers that ended without being told to, by cause");

@@ -185,6 +185,40 @@ def test_ends_of_certificates_and_lists_are_times(gate):
         assert time.time() < end < time.time() + 100 * 365 * 86400
 
 
+def test_reloads_are_counted_by_result_and_file(lab):
+    gate = lab.gateway()
+
+    def counted():
+        return {
+            (dict(labels)["result"], dict(labels)["file"]): number
+            for (name, labels), number in scrape(gate).items()
+            if name == "reload_files_total" and number
+        }
+
+    assert counted() == {}
+    gate.reload(policy(serial=2))
+    assert counted() == {("applied", "policy"): 1}
+    gate.reload_refused(policy(serial=1))
+    common.wait_until(lambda: ("refused", "policy") in counted(), "it is counted")
+    start = len(gate.stderr)
+    gate.write_policy(policy(serial=3))
+    gate.write_config({"colour": "red"})
+    gate.signal(signal.SIGHUP)
+    gate.wait_generation(start)
+    common.wait_until(lambda: ("refused", "configuration") in counted(), "it is counted")
+    bad = gate.folder / "bad.crl"
+    bad.write_text("no list")
+    gate.write_config({"tls": {"crl": str(bad)}})
+    gate.signal(signal.SIGHUP)
+    common.wait_until(lambda: ("refused", "crl") in counted(), "it is counted")
+    gate.write_config({"limits": {"connections": 30000}})
+    gate.reload()
+    assert counted() == {
+        ("applied", "policy"): 2, ("applied", "configuration"): 1, ("refused", "policy"): 1,
+        ("refused", "configuration"): 1, ("refused", "crl"): 1,
+    }  # fmt: skip
+
+
 def test_processes_tell_their_memory_and_time_by_role(lab):
     gate = lab.gateway(config={"workers": 2})
     gate.reload(policy(serial=2))
