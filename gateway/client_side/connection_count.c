@@ -5,6 +5,7 @@
 
 #include "gateway/node/handshake_cell.h"
 #include "gateway/node/handshake_refusal.h"
+#include "gateway/node/last_refusals.h"
 
 static void
 add(const struct connection *self, enum metrics_family family, unsigned cell)
@@ -25,7 +26,13 @@ connection_count_handshake(const struct connection *self)
 void
 connection_count_refusal(const struct connection *self, const char *reason)
 {
+	const struct services *services = self->services;
+	const struct last_refusal_texts texts = {
+	    .operation = "handshake", .reason = reason, .client = self->address_text};
+
 	add(self, METRICS_FAMILY_HANDSHAKE_REFUSALS, handshake_refusal_of(reason));
+	last_refusals_add(metrics_refusals(services->metrics), services->worker,
+	    (uint64_t)ev_now(services->loop), 0, &texts);
 }
 
 void

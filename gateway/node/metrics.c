@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "customer_rows.h"
+#include "last_refusals.h"
 
 enum { CACHE_LINE = 64 };
 
@@ -34,6 +35,7 @@ struct metrics {
 	unsigned slot_count;
 	struct slot *slots;
 	struct customer_rows *customers;
+	struct last_refusals *refusals;
 	const char *const *names[METRICS_FAMILY_COUNT]; /* this process's */
 };
 
@@ -51,8 +53,13 @@ metrics_new(unsigned workers)
 	self->customers = customer_rows_new();
 	if (self->customers == NULL)
 		goto unmap_slots;
+	self->refusals = last_refusals_new(workers);
+	if (self->refusals == NULL)
+		goto free_customers;
 	return self;
 
+free_customers:
+	customer_rows_free(self->customers);
 unmap_slots:
 	munmap(self->slots, self->slot_count * sizeof *self->slots);
 free_self:
@@ -65,6 +72,7 @@ metrics_free(struct metrics *self)
 {
 	if (self == NULL)
 		return;
+	last_refusals_free(self->refusals);
 	customer_rows_free(self->customers);
 	munmap(self->slots, self->slot_count * sizeof *self->slots);
 	free(self);
@@ -182,6 +190,12 @@ struct customer_rows *
 metrics_customers(const struct metrics *self)
 {
 	return self->customers;
+}
+
+struct last_refusals *
+metrics_refusals(const struct metrics *self)
+{
+	return self->refusals;
 }
 
 void

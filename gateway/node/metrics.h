@@ -177,6 +177,9 @@ unsigned metrics_workers(const struct metrics *self);
 /* Which customers have series of their own; of all workers. */
 struct customer_rows *metrics_customers(const struct metrics *self);
 
+/* What was refused last; of all workers. */
+struct last_refusals *metrics_refusals(const struct metrics *self);
+
 /* For the supervisor, when SERVER is another one from now on. */
 void metrics_forget_store(struct metrics *self, unsigned server);
 

@@ -263,6 +263,28 @@ admin_page_print_customers(const json_t *answer, FILE *out)
 	}
 }
 
+static void
+print_refusals(const json_t *answer, FILE *out)
+{
+	enum { SHOWN = 8 };
+	const json_t *refusals = json_object_get(answer, "refusals"), *refusal;
+	char when[32], reason[128], customer[128], client[128], operation[128];
+	size_t i;
+
+	fprintf(out, "\n%-22s %-10s %6s %-24s %-16s %s\n", "Refused", "", "status", "reason",
+	    "customer", "client");
+	json_array_foreach(refusals, i, refusal)
+	{
+		if (i < SHOWN)
+			fprintf(out, "%-22s %-10s %6lld %-24s %-16s %s\n",
+			    time_text(number_of(refusal, "time"), when),
+			    text_of(refusal, "operation", operation), number_of(refusal, "status"),
+			    text_of(refusal, "reason", reason),
+			    text_of(refusal, "customer", customer),
+			    text_of(refusal, "client", client));
+	}
+}
+
 void
 admin_page_print_status(const json_t *answer, FILE *out)
 {
@@ -273,4 +295,5 @@ admin_page_print_status(const json_t *answer, FILE *out)
 	print_processes(answer, out);
 	fputs("\n", out);
 	admin_page_print_customers(answer, out);
+	print_refusals(answer, out);
 }

@@ -288,7 +288,9 @@ hand_over(int channel, const struct work *self)
 	if (result->next != NULL) {
 		message.type = CHANNEL_ADOPT;
 		message.generation = result->next->number;
-		message.changed = reload_files_changed(self->current, result->next);
+		message.changed = reload_files_changed(self->current, result->next) |
+		                  (uint32_t)(self->config != self->before)
+		                      << RELOAD_FILE_CONFIGURATION;
 		message.fd_count = GENERATION_FILES + 1;
 		memcpy(message.fds, result->next->files, sizeof result->next->files);
 		message.fds[GENERATION_FILES] = result->access_log;

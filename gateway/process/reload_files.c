@@ -20,6 +20,9 @@ reload_files_changed(const struct generation *before, const struct generation *a
 
 	for (unsigned i = 0; i < GENERATION_FILES; i++) {
 		int a = before->files[i], b = after->files[i];
+		/* The first generation has the stores where its configuration found them. */
+		if (i == GENERATION_CONFIG || (i == GENERATION_STORES && a < 0))
+			continue;
 		bool same = a < 0 || b < 0 ? a < 0 && b < 0 : sealed_file_is_same(a, b);
 		files |= same ? 0 : 1u << i;
 	}

@@ -11,7 +11,8 @@
 #include "gateway/node/metrics.h"
 #include "gateway/node/reload_cell.h"
 
-/* Those that differ. Compares them byte by byte, which takes a moment for a large policy. */
+/* Those that differ, but for the configuration, which other bytes may say as well. Compares them
+ * byte by byte, which takes a moment for a large policy. */
 uint32_t reload_files_changed(const struct generation *before, const struct generation *after);
 
 /* The one that PROBLEM, a text of struct problems about the files of CONFIG, is about. */

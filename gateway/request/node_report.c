@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json_writer.h"
+#include "gateway/node/last_refusals.h"
 #include "gateway/node/node_cell.h"
 #include "gateway/node/process_cell.h"
 
@@ -248,6 +249,27 @@ print_last_sample(const struct node_report *self, struct buffer *out)
 	buffer_puts(out, "}");
 }
 
+static void
+print_refusals(const struct node_report *self, struct buffer *out)
+{
+	struct last_refusal newest[LAST_REFUSALS];
+	unsigned count = last_refusals_read(metrics_refusals(self->metrics), newest);
+
+	open_list(out, "refusals");
+	for (unsigned i = 0; i < count; i++) {
+		const struct last_refusal *refusal = &newest[i];
+		open_item(out);
+		json_writer_number(out, "time", refusal->time);
+		json_writer_number(out, "status", refusal->status);
+		json_writer_member(out, "operation", refusal->operation);
+		json_writer_member(out, "reason", refusal->reason);
+		json_writer_member(out, "customer", refusal->customer);
+		json_writer_member(out, "client", refusal->client);
+		buffer_puts(out, "}");
+	}
+	buffer_puts(out, "]");
+}
+
 void
 node_report_print(const struct node_report *self, struct buffer *out)
 {
@@ -275,4 +297,5 @@ node_report_print(const struct node_report *self, struct buffer *out)
 	print_generations(self, out);
 	print_processes(self, out);
 	node_report_print_customers(self, NODE_REPORT_BUSIEST, out);
+	print_refusals(self, out);
 }

@@ -9,6 +9,7 @@
 #include "gateway/http/http_date.h"
 #include "metrics_page.h"
 #include "readiness.h"
+#include "status_page.h"
 
 static const char json_type[] = "application/json";
 
@@ -187,28 +188,22 @@ reply_status_json(struct reply *self, const struct services *services, time_t no
 	end_json(self);
 }
 
-/* The same for people. Nothing in it comes from a client. */
+/* The same for people. */
 void
 reply_status(struct reply *self, const struct services *services, time_t now)
 {
-	const char *reason = readiness_unhealthy(services, now);
-	struct buffer *out = &self->body;
+	const struct node_report report = {.metrics = services->metrics,
+	    .history = services->history,
+	    .quota = services->quota,
+	    .config = services->config,
+	    .generation = services->generation,
+	    .draining = services->announcing || services->draining,
+	    .now = now};
 
 	self->status = 200;
 	self->content_type = "text/html; charset=utf-8";
-	buffer_printf(out,
-	    "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n"
-	    "<title>mirrorgate</title>\n<h1>mirrorgate " MIRRORGATE_VERSION "</h1>\n"
-	    "<p>Health: %s. Generation %llu, policy serial %llu, %u customers.</p>\n<table>\n",
-	    reason == NULL ? "ok" : reason, (unsigned long long)services->generation,
-	    (unsigned long long)policy_serial(services->policy),
-	    policy_customer_count(services->policy));
-#define STATUS_ROW(id, type, series, help)                                              \
-	buffer_printf(out, "<tr><th align=\"left\">" help "<td align=\"right\">%llu\n", \
-	    (unsigned long long)metrics_total(services->metrics, METRIC_##id));
-	METRICS_TABLE(STATUS_ROW)
-#undef STATUS_ROW
-	buffer_printf(out, "</table>\n</html>\n");
+	(void)snprintf(self->extra, sizeof self->extra, "%s", status_page_headers);
+	status_page_print(&report, &self->body);
 }
 
 void

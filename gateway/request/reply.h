@@ -12,7 +12,7 @@
 #include "gateway/node/services.h"
 #include "snapshot.h"
 
-enum { REPLY_EXTRA_MAX = 128 };
+enum { REPLY_EXTRA_MAX = 384 };
 
 /* One answer before it is written out. Zero it first; reply_fini() releases the body. */
 struct reply {

@@ -3,6 +3,7 @@
 #include "transaction_private.h"
 
 #include "gateway/node/customer_rows.h"
+#include "gateway/node/last_refusals.h"
 #include "gateway/node/metrics_histogram.h"
 #include "metrics_labels.h"
 
@@ -24,6 +25,19 @@ count_customer(const struct transaction *self, unsigned reason)
 	customer_rows_count(metrics, worker, row, CUSTOMER_BYTES_RECEIVED, record->bytes_in);
 }
 
+static void
+keep_refusal(const struct transaction *self)
+{
+	const struct access_record *record = &self->record;
+	const struct last_refusal_texts texts = {.operation = record->operation,
+	    .reason = record->reason,
+	    .customer = record->customer,
+	    .client = self->peer->address};
+
+	last_refusals_add(metrics_refusals(self->services->metrics), self->services->worker,
+	    (uint64_t)transaction_now(self), record->status, &texts);
+}
+
 void
 transaction_count(const struct transaction *self)
 {
@@ -42,4 +56,6 @@ transaction_count(const struct transaction *self)
 		metrics_histogram_observe(metrics, worker, METRICS_FAMILY_FIRST_BYTE_SECONDS,
 		    (unsigned)self->operation, self->first_byte - record->started);
 	count_customer(self, reason);
+	if (record->reason != NULL)
+		keep_refusal(self);
 }

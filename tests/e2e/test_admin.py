@@ -211,6 +211,9 @@ def test_status_is_a_page_and_an_object(gate, path):
     assert [worker["pid"] for worker in answer["workers"]] == gate.workers()
     assert [entry["generation"] for entry in answer["generations"]] == [2, 1]
     assert answer["crl_ends"] > answer["started"] > 0
+    [refusal] = answer["refusals"]
+    assert (refusal["status"], refusal["reason"]) == (403, "not-licensed")
+    assert (refusal["customer"], refusal["client"]) == ("acme", "127.0.0.1")
     [server] = answer["stores"]
     assert server["up"] and server["failures"] == 0
     assert [process["role"] for process in answer["processes"]] == ["worker", "worker", "supervisor"]

@@ -212,7 +212,9 @@ def test_reloads_are_counted_by_result_and_file(lab):
     gate.signal(signal.SIGHUP)
     common.wait_until(lambda: ("refused", "crl") in counted(), "it is counted")
     gate.write_config({"limits": {"connections": 30000}})
-    gate.reload()
+    start = len(gate.stderr)
+    gate.signal(signal.SIGHUP)
+    gate.wait_generation(start)
     assert counted() == {
         ("applied", "policy"): 2, ("applied", "configuration"): 1, ("refused", "policy"): 1,
         ("refused", "configuration"): 1, ("refused", "crl"): 1,
