@@ -314,7 +314,10 @@ make_steps(struct changing *self, struct failure *failure)
 {
 	return remove_pending(self, failure) && remove_stale(self, true, failure) &&
 	       place_files(self, failure) && remove_stale(self, false, failure) &&
-	       place_signature(self, failure) && place_catalogue(self, failure);
+	       place_signature(self, failure) &&
+	       (fetch_steps_sync(&self->steps) ||
+	           failure_errno(failure, "sync", self->order->folder)) &&
+	       place_catalogue(self, failure);
 }
 
 static struct changing
@@ -323,7 +326,9 @@ begin(const struct fetch_change *order, bool again)
 	return (struct changing){.order = order,
 	    .root = order->stage->root,
 	    .again = again,
-	    .steps = {.root = order->stage->root, .stage = order->stage->folder}};
+	    .steps = {.root = order->stage->root,
+	        .stage = order->stage->folder,
+	        .batch = order->stage->batch}};
 }
 
 bool

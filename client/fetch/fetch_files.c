@@ -196,8 +196,10 @@ static bool
 stage(struct fetching *self, struct failure *failure)
 {
 	const struct release *release = self->order->release;
+	size_t count = self->catalogue->file_count - self->result->kept;
 
-	return fetch_stage_begin(&self->stage, self->order->root, self->order->rights, failure) &&
+	return fetch_stage_begin(
+	           &self->stage, self->order->root, self->order->rights, count, failure) &&
 	       stage_files(self, false, failure) && load(self, failure) &&
 	       stage_files(self, true, failure) && stage_folders(self, failure) &&
 	       fetch_stage_text(&self->stage, CHANGE_JOURNAL, &release->text, failure) &&
@@ -482,7 +484,7 @@ fetch_files(const struct fetch_files *order, struct https *https, struct fetch_r
 	    .catalogue = catalogue,
 	    .https = https,
 	    .result = result,
-	    .stage = {order->root, -1, order->rights}};
+	    .stage = {order->root, -1, order->rights, false}};
 
 	self.items = buffer_alloc((catalogue->file_count + 1) * sizeof *self.items);
 	self.there = buffer_alloc(catalogue->file_count + 1);

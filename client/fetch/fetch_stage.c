@@ -1,6 +1,6 @@
 /*
  * Staging. The hard part is that a wrong byte never gets a final name: a copy is judged while it is
- * written here, synced, and only then may move.
+ * written here, synced (many of them in one go), and only then may move.
  */
 #include "fetch_stage.h"
 
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "client/common/disk.h"
 #include "client/common/file.h"
 #include "fetch_file.h"
 
@@ -58,10 +59,10 @@ fetch_stage_sweep(int root)
 }
 
 bool
-fetch_stage_begin(
-    struct fetch_stage *self, int root, const struct rights *rights, struct failure *failure)
+fetch_stage_begin(struct fetch_stage *self, int root, const struct rights *rights, size_t count,
+    struct failure *failure)
 {
-	*self = (struct fetch_stage){root, -1, rights};
+	*self = (struct fetch_stage){root, -1, rights, disk_takes_batch(root, count)};
 	fetch_stage_sweep(root);
 	if (mkdirat(root, CATALOGUE_PART_NAME, 0700) == 0)
 		self->folder = open_stage(root);
@@ -71,7 +72,7 @@ fetch_stage_begin(
 bool
 fetch_stage_find(struct fetch_stage *self, int root)
 {
-	*self = (struct fetch_stage){root, open_stage(root), NULL};
+	*self = (struct fetch_stage){root, open_stage(root), NULL, false};
 	return self->folder >= 0;
 }
 
@@ -95,12 +96,13 @@ open_new(const struct fetch_stage *self, const char *name, mode_t mode, const ch
 	return fd;
 }
 
-/* Ends what open_new() began: it is on the disk when GOOD, else it is gone. */
+/* Ends what open_new() began: when GOOD it is on the disk, or will be with the others; else it is
+ * gone. */
 static bool
 close_new(const struct fetch_stage *self, int fd, const char *name, const char *what, bool good,
     struct failure *failure)
 {
-	bool synced = good && fsync(fd) == 0;
+	bool synced = good && (self->batch || fsync(fd) == 0);
 
 	if (good && !synced)
 		failure_errno(failure, "write", what);
@@ -202,8 +204,10 @@ fetch_stage_folder(const struct fetch_stage *self, const char *name, struct fail
 bool
 fetch_stage_sync(const struct fetch_stage *self, struct failure *failure)
 {
-	return (fsync(self->folder) == 0 && fsync(self->root) == 0) ||
-	       failure_errno(failure, "write", CATALOGUE_PART_NAME);
+	bool synced = self->batch ? disk_sync(self->folder)
+	                          : fsync(self->folder) == 0 && fsync(self->root) == 0;
+
+	return synced || failure_errno(failure, "write", CATALOGUE_PART_NAME);
 }
 
 bool

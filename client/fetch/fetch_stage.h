@@ -15,12 +15,13 @@
 struct fetch_stage {
 	int root, folder;
 	const struct rights *rights; /* of what is staged; NULL for one that was found */
+	bool batch; /* what is staged is on the disk after fetch_stage_sync(), not before */
 };
 
-/* Begins with an empty one, for what is given RIGHTS; false, with FAILURE filled, when it cannot be
- * made. */
-bool fetch_stage_begin(
-    struct fetch_stage *self, int root, const struct rights *rights, struct failure *failure);
+/* Begins with an empty one, for what is given RIGHTS, about COUNT files; false, with FAILURE
+ * filled, when it cannot be made. */
+bool fetch_stage_begin(struct fetch_stage *self, int root, const struct rights *rights,
+    size_t count, struct failure *failure);
 
 /* Opens the one that is there; false when there is none. The caller closes its folder. */
 bool fetch_stage_find(struct fetch_stage *self, int root);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "client/common/disk.h"
 #include "fetch_file.h"
 
 enum step_kind { STEP_PLACED, STEP_EXCHANGED, STEP_MOVED_OUT, STEP_ASIDE, STEP_MADE, STEP_REMOVED };
@@ -53,10 +54,11 @@ fetch_steps_is_staged(const struct fetch_steps *self, const char *name)
 	return faccessat(self->stage, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Ends a step in FOLDER, which was DONE. */
 static bool
-close_synced(int folder, bool done)
+close_synced(const struct fetch_steps *self, int folder, bool done)
 {
-	done = done && fsync(folder) == 0;
+	done = done && (self->batch || fsync(folder) == 0);
 	int saved = errno;
 	if (folder >= 0)
 		close(folder);
@@ -73,7 +75,7 @@ fetch_steps_move_out(struct fetch_steps *self, const char *name, const char *pat
 
 	if (done)
 		note(self, STEP_MOVED_OUT, name, path);
-	return close_synced(folder, done);
+	return close_synced(self, folder, done);
 }
 
 bool
@@ -86,6 +88,10 @@ fetch_steps_place(struct fetch_steps *self, const char *name, const char *path, 
 	bool done = folder >= 0 && exchange &&
 	            renameat2(self->stage, name, folder, last, RENAME_EXCHANGE) == 0;
 
+	if (!done && folder >= 0 && exchange && errno == ENOENT) {
+		kind = STEP_PLACED;
+		done = renameat2(self->stage, name, folder, last, RENAME_NOREPLACE) == 0;
+	}
 	if (!done && folder >= 0) {
 		char aside[FETCH_STEPS_NAME_MAX];
 		snprintf(aside, sizeof aside, "x%s", name);
@@ -95,7 +101,7 @@ fetch_steps_place(struct fetch_steps *self, const char *name, const char *path, 
 	}
 	if (done)
 		note(self, kind, name, path);
-	if (!close_synced(folder, done))
+	if (!close_synced(self, folder, done))
 		return failure_errno(failure, "write", path);
 	return true;
 }
@@ -127,7 +133,7 @@ fetch_steps_move_aside(struct fetch_steps *self, const char *path)
 
 	if (aside != NULL)
 		note(self, STEP_ASIDE, "", path)->aside = aside;
-	return close_synced(folder, aside != NULL) ? aside : NULL;
+	return close_synced(self, folder, aside != NULL) ? aside : NULL;
 }
 
 bool
@@ -138,12 +144,12 @@ fetch_steps_make_folder(struct fetch_steps *self, const char *name, const char *
 
 	*made = folder >= 0 && faccessat(folder, last, F_OK, AT_SYMLINK_NOFOLLOW) != 0;
 	if (!*made)
-		return close_synced(folder, folder >= 0);
+		return close_synced(self, folder, folder >= 0);
 	bool done = renameat(self->stage, name, folder, last) == 0 ||
 	            (errno == ENOENT && mkdirat(folder, last, 0755) == 0);
 	if (done)
 		note(self, STEP_MADE, "", path);
-	return close_synced(folder, done);
+	return close_synced(self, folder, done);
 }
 
 bool
@@ -192,7 +198,13 @@ take_back_step(const struct fetch_steps *self, const struct fetch_step *step)
 		       fchmodat(folder, last, step->mode, 0) == 0;
 		break;
 	}
-	return close_synced(folder, done);
+	return close_synced(self, folder, done);
+}
+
+bool
+fetch_steps_sync(const struct fetch_steps *self)
+{
+	return !self->batch || disk_sync(self->stage);
 }
 
 bool
@@ -200,7 +212,7 @@ fetch_steps_take_back(struct fetch_steps *self)
 {
 	while (self->count > 0 && take_back_step(self, &self->steps[self->count - 1]))
 		free_step(&self->steps[--self->count]);
-	return self->count == 0;
+	return self->count == 0 && fetch_steps_sync(self);
 }
 
 void
@@ -209,5 +221,5 @@ fetch_steps_fini(struct fetch_steps *self)
 	for (size_t i = 0; i < self->count; i++)
 		free_step(&self->steps[i]);
 	free(self->steps);
-	*self = (struct fetch_steps){-1, -1, NULL, 0, 0};
+	*self = (struct fetch_steps){-1, -1, false, NULL, 0, 0};
 }

@@ -15,6 +15,7 @@ enum { FETCH_STEPS_NAME_MAX = 32 };
 
 struct fetch_steps {
 	int root, stage;
+	bool batch; /* on the disk after fetch_steps_sync(); else each is when it is made */
 	struct fetch_step *steps; /* that were made */
 	size_t count, capacity;
 };
@@ -40,6 +41,9 @@ bool fetch_steps_make_folder(
 
 /* True when there was an empty folder PATH, and it is gone. */
 bool fetch_steps_remove_folder(struct fetch_steps *self, const char *path);
+
+/* Brings the steps to the disk. False with errno set. */
+bool fetch_steps_sync(const struct fetch_steps *self);
 
 /* True when all is as it was before the first step. */
 bool fetch_steps_take_back(struct fetch_steps *self);

@@ -29,20 +29,37 @@ def publish_program(root, release, version, files):
     publish(root, release, version, files)
 
 
-@pytest.fixture(name="shop")
-def gate_and_store(lab, release):
+# So many that they are brought to the disk in one go, where the file system can.
+MANY_OLD, MANY_NEW = (
+    {**files, **{f"many/{n}": f"{version} {n}".encode() for n in range(18)}}
+    for version, files in (("7.0", OLD), ("8.0", NEW))
+)
+
+
+def shop_with(lab, release, old, new):
     """Version 7.0 in a folder, and 8.0 at the store."""
     stub = lab.stub()
-    publish_program(stub.root, release, "7.0", OLD)
+    publish_program(stub.root, release, "7.0", old)
     spot = lab.spot(lab.gateway(stub), release=str(release), tries=1)
     spot.store, spot.release, spot.here = stub, release, spot.folder / "here"
+    spot.versions = {"7.0": old, "8.0": new}
     spot.shown = lambda: [
         it["version"] for it in json.loads(snapshot(spot).stdout)["components"]
     ]
     done = spot.run("fetch", "step-core", "--to", spot.here)
     assert done.returncode == 0, done.stderr
-    publish_program(stub.root, release, "8.0", NEW)
+    publish_program(stub.root, release, "8.0", new)
     return spot
+
+
+@pytest.fixture(name="shop")
+def gate_and_store(lab, release):
+    return shop_with(lab, release, OLD, NEW)
+
+
+@pytest.fixture(name="large_shop")
+def gate_and_store_of_many(lab, release):
+    return shop_with(lab, release, MANY_OLD, MANY_NEW)
 
 
 def snapshot(spot):
@@ -61,10 +78,10 @@ def everything(folder):
 def is_new(spot):
     done = spot.run("update")
     assert done.returncode == 0, done.stderr
-    assert tree(spot.here) == NEW
-    assert sorted(path.name for path in spot.here.iterdir()) == [
+    assert tree(spot.here) == spot.versions["8.0"]
+    assert {path.name for path in spot.here.iterdir()} - {"many"} == {
         "bin", "catalogue.json", "catalogue.json.p7s", "lib", "turn",
-    ]  # fmt: skip
+    }  # fmt: skip
     assert spot.shown() == ["8.0"]
 
 
@@ -237,11 +254,11 @@ def version_in(shop):
     shown = snapshot(shop)
     assert shown.returncode == 0, shown.stderr
     [version] = [it["version"] for it in json.loads(shown.stdout)["components"]]
-    assert own(shop.here) == {"7.0": OLD, "8.0": NEW}[version]
+    assert own(shop.here) == shop.versions[version]
     return version
 
 
-def test_killed_before_each_change_the_next_run_ends_it_without_a_server(shop, stopper):
+def is_ended_without_a_server(shop, stopper, spared=frozenset()):
     offline = shop.folder / "offline.yaml"
     port = shop.file.read_text().split("127.0.0.1:")[1].split('"')[0].split("'")[0].split()[0]
     offline.write_text(shop.file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:1"))
@@ -260,12 +277,20 @@ def test_killed_before_each_change_the_next_run_ends_it_without_a_server(shop, s
             is_new(shop)
         return version
 
-    seen = stops_everywhere(shop, stopper, how=lambda number: {}, after=after)
+    seen = stops_everywhere(shop, stopper, how=lambda number: {}, after=after, spared=spared)
     assert set(seen) == {"7.0", "8.0"} and seen == sorted(seen), seen
     assert seen.count("8.0") > 8, seen
 
 
-def test_a_step_that_fails_leaves_one_version_whole(shop, stopper):
+def test_killed_before_each_change_the_next_run_ends_it_without_a_server(shop, stopper):
+    is_ended_without_a_server(shop, stopper)
+
+
+def test_killed_before_each_change_of_many_files_the_next_run_ends_it(large_shop, stopper):
+    is_ended_without_a_server(large_shop, stopper, spared={"fsync"})
+
+
+def one_version_stays(shop, stopper, spared=frozenset()):
     def how(number):
         return {"STOP_WITH": str(int(errno.ENOSPC if number % 2 else errno.EIO))}
 
@@ -279,5 +304,29 @@ def test_a_step_that_fails_leaves_one_version_whole(shop, stopper):
             is_new(shop)
         return version
 
-    seen = stops_everywhere(shop, stopper, how=how, after=after)
+    seen = stops_everywhere(shop, stopper, how=how, after=after, spared=spared)
     assert seen.count("7.0") > 8, seen
+
+
+def test_a_step_that_fails_leaves_one_version_whole(shop, stopper):
+    one_version_stays(shop, stopper)
+
+
+def test_a_step_that_fails_among_many_files_leaves_one_version_whole(large_shop, stopper):
+    one_version_stays(large_shop, stopper, spared={"fsync"})
+
+
+def test_what_many_files_need_is_on_the_disk_before_the_name_that_counts(large_shop, stopper):
+    """All bytes before the journal, all names before the catalogue."""
+    calls = calls_of(large_shop, stopper)
+    switch = begins(calls)
+    names = [it.name for it in calls]
+    catalogue = [it.path.rpartition("/")[2] for it in calls[switch:]].index("catalogue.json")
+    if "syncfs" not in names:  # a file system that takes no batch
+        assert names[:switch].count("fsync") > len(MANY_NEW)
+        assert names[switch : switch + catalogue].count("fsync") >= len(MANY_NEW)
+        return
+    early, late = names[:switch], names[switch : switch + catalogue]
+    assert {"write", "fallocate"} <= set(early)
+    assert not {"write", "fallocate"} & set(early[early.index("syncfs") :]), early
+    assert late[-1] == "syncfs" and late.count("renameat2") >= len(MANY_NEW), late

@@ -81,6 +81,7 @@ static int stops(const char *call, int fd, const char *path)
     { return stops(#name, fd, path) ? -1 : (type)syscall(SYS_##name, __VA_ARGS__); }
 #define HERE AT_FDCWD
 STEP(int, fsync, a, NULL, (int a), a)
+STEP(int, syncfs, a, NULL, (int a), a)
 STEP(int, fdatasync, a, NULL, (int a), a)
 STEP(int, ftruncate, a, NULL, (int a, off_t b), a, b)
 STEP(int, fallocate, a, NULL, (int a, int b, off_t c, off_t d), a, b, c, d)
