@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache_batch.h"
 #include "cache_private.h"
 #include "client/common/file.h"
 #include "client/common/lock.h"
@@ -131,6 +132,7 @@ cache_close(struct cache *self)
 		close_if_open(self->folders[i]);
 	close_if_open(self->root);
 	close_if_open(self->lock);
+	cache_batch_fini(self);
 	free(self->folder);
 	free(self);
 }
@@ -334,14 +336,14 @@ cache_check(struct cache *self, const struct digest *wanted, struct failure *fai
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-/* The folder of NAME, "AB/...", below FOLDER, made when it is not there; -1 with errno set. */
-static int
-open_folder_of(int folder, const char *name)
+/* Makes the folder of NAME, "AB/...", below FOLDER. */
+static void
+make_folder_of(int folder, const char *name)
 {
 	char two[3];
 
 	snprintf(two, sizeof two, "%.2s", name);
-	return open_folder(folder, two);
+	(void)mkdirat(folder, two, 0777);
 }
 
 /* Renames; an empty folder in the way is taken away. False with errno set. */
@@ -350,31 +352,43 @@ move(int from, const char *name, int to, const char *new_name)
 {
 	if (renameat(from, name, to, new_name) == 0)
 		return true;
-	return errno == EISDIR && cache_take_away(to, new_name) &&
-	       renameat(from, name, to, new_name) == 0;
+	if (errno == ENOENT)
+		make_folder_of(to, new_name);
+	else if (errno != EISDIR || !cache_take_away(to, new_name))
+		return false;
+	return renameat(from, name, to, new_name) == 0;
+}
+
+/* Puts the link NAME to TARGET in place of what is there, in one step. */
+static void
+replace_link(int folder, const char *name, const char *target)
+{
+	char temp[CACHE_NAME_SIZE + 16];
+
+	snprintf(temp, sizeof temp, "%s.%ld", name, (long)getpid());
+	(void)unlinkat(folder, temp, 0);
+	if (symlinkat(target, folder, temp) == 0 && !move(folder, temp, folder, name))
+		unlinkat(folder, temp, 0);
 }
 
 /* An index that names another object, or none, is replaced. */
 void
 cache_index(struct cache *self, const struct digest *actual)
 {
-	char name[CACHE_NAME_SIZE], target[CACHE_LINK_SIZE], temp[CACHE_NAME_SIZE + 16];
+	char name[CACHE_NAME_SIZE], target[CACHE_LINK_SIZE];
 	char object[CACHE_NAME_SIZE], there[DIGEST_SHA256_SIZE];
+	int folder = self->folders[CACHE_SHA1];
 
-	if (cache_look_up(self, actual->sha1, there) && strcmp(there, actual->sha256) == 0)
-		return;
 	cache_object_name(actual->sha1, name);
 	cache_object_name(actual->sha256, object);
 	snprintf(target, sizeof target, "../../sha256/%s", object);
-	snprintf(temp, sizeof temp, "%s.%ld", name, (long)getpid());
-	int folder = open_folder_of(self->folders[CACHE_SHA1], name);
-	if (folder < 0)
+	if (symlinkat(target, folder, name) == 0)
 		return;
-	close(folder);
-	unlinkat(self->folders[CACHE_SHA1], temp, 0);
-	if (symlinkat(target, self->folders[CACHE_SHA1], temp) == 0 &&
-	    !move(self->folders[CACHE_SHA1], temp, self->folders[CACHE_SHA1], name))
-		unlinkat(self->folders[CACHE_SHA1], temp, 0);
+	if (errno == ENOENT)
+		make_folder_of(folder, name);
+	else if (cache_look_up(self, actual->sha1, there) && strcmp(there, actual->sha256) == 0)
+		return;
+	replace_link(folder, name, target);
 }
 
 bool
@@ -384,16 +398,10 @@ cache_adopt(struct cache *self, int folder, const char *name, const struct diges
 	char object[CACHE_NAME_SIZE];
 
 	cache_object_name(actual->sha256, object);
-	int to = open_folder_of(self->folders[CACHE_SHA256], object);
-	bool done =
-	    to >= 0 && move(folder, name, self->folders[CACHE_SHA256], object) && fsync(to) == 0;
-	if (!done)
-		cache_fail(self, failure, "write", object);
-	if (to >= 0)
-		close(to);
-	if (done)
-		cache_index(self, actual);
-	return done;
+	if (!move(folder, name, self->folders[CACHE_SHA256], object))
+		return cache_fail(self, failure, "write", object);
+	cache_index(self, actual);
+	return true;
 }
 
 /* ---- linking ------------------------------------------------------------------------------- */

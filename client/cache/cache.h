@@ -51,7 +51,8 @@ enum cache_result cache_link(struct cache *self, const struct digest *wanted, in
     const char *link, struct failure *failure);
 
 /* Takes the file NAME in the folder FOLDER into the cache, on the same file system: it has been
- * synced, and its bytes are ACTUAL, which has both digests. It has only its new name afterwards. */
+ * synced, and its bytes are ACTUAL, which has both digests. It has only its new name afterwards,
+ * which a crash may take away: that costs a download. */
 bool cache_adopt(struct cache *self, int folder, const char *name, const struct digest *actual,
     struct failure *failure);
 

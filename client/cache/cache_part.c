@@ -14,13 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache_batch.h"
 #include "cache_private.h"
 #include "client/common/file.h"
 #include "client/net/field.h"
 
 enum {
 	ETAG_MAX = 256,
-	KEY_SIZE = sizeof "sha1-" + DIGEST_SHA256_SIZE,
 	PIECE = 128 * 1024,
 };
 
@@ -28,12 +28,13 @@ struct cache_part {
 	struct cache *cache;
 	const struct digest *wanted;
 	const char *name; /* for failures */
-	char key[KEY_SIZE], etag_name[KEY_SIZE + sizeof ".etag"];
+	char key[CACHE_KEY_SIZE], etag_name[CACHE_KEY_SIZE + sizeof ".etag"];
 	int fd;
 	struct digest_run *run; /* over the bytes that are in the file */
 	uint64_t size;          /* of them */
 	char etag[ETAG_MAX];    /* of the answer they came with; "" when it had none */
-	bool adopted;           /* it is an object now */
+	bool has_etag_file;     /* there is one, whatever it holds */
+	bool adopted;           /* it is an object now, or waits to be one */
 };
 
 /* ---- what an earlier run left --------------------------------------------------------------- */
@@ -88,6 +89,7 @@ read_etag(struct cache_part *self)
 	int fd = openat(cache_parts(self->cache), self->etag_name,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
+	self->has_etag_file = fd >= 0 || errno != ENOENT;
 	if (fd < 0)
 		return;
 	ssize_t len = read(fd, self->etag, sizeof self->etag - 1);
@@ -98,19 +100,28 @@ read_etag(struct cache_part *self)
 }
 
 static void
-write_etag(const struct cache_part *self)
+remove_etag(struct cache_part *self)
+{
+	if (self->has_etag_file)
+		(void)cache_take_away(cache_parts(self->cache), self->etag_name);
+	self->has_etag_file = false;
+}
+
+/* Only a part that is not whole yet needs it, if it is cut. */
+static void
+write_etag(struct cache_part *self)
 {
 	int parts = cache_parts(self->cache);
 
-	(void)cache_take_away(parts, self->etag_name);
-	if (self->etag[0] == '\0')
+	if (self->etag[0] == '\0' || self->has_etag_file)
 		return;
 	int fd = openat(parts, self->etag_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return;
 	size_t len = strlen(self->etag);
+	self->has_etag_file = true;
 	if (write(fd, self->etag, len) != (ssize_t)len)
-		unlinkat(parts, self->etag_name, 0);
+		remove_etag(self);
 	close(fd);
 }
 
@@ -148,17 +159,18 @@ read_bytes(struct cache_part *self)
 }
 
 static void
-key_of(const struct digest *wanted, char key[KEY_SIZE])
+key_of(const struct digest *wanted, char key[CACHE_KEY_SIZE])
 {
 	bool weak = wanted->sha256[0] == '\0';
 
-	snprintf(key, KEY_SIZE, "%s%s", weak ? "sha1-" : "", weak ? wanted->sha1 : wanted->sha256);
+	snprintf(
+	    key, CACHE_KEY_SIZE, "%s%s", weak ? "sha1-" : "", weak ? wanted->sha1 : wanted->sha256);
 }
 
 uint64_t
 cache_part_there(const struct cache *cache, const struct digest *wanted)
 {
-	char key[KEY_SIZE];
+	char key[CACHE_KEY_SIZE];
 	struct stat st;
 
 	key_of(wanted, key);
@@ -200,7 +212,7 @@ cache_part_close(struct cache_part *self)
 	bool useless =
 	    self->size == 0 || (self->etag[0] == '\0' && self->size < self->wanted->size);
 	if (!self->adopted && useless) {
-		(void)cache_take_away(cache_parts(self->cache), self->etag_name);
+		remove_etag(self);
 		(void)cache_take_away(cache_parts(self->cache), self->key);
 	}
 	if (self->fd >= 0)
@@ -237,7 +249,7 @@ cache_part_begin(void *arg, uint64_t offset, const char *etag, struct failure *f
 		return false;
 	if (field_is_strong_etag(etag) && strlen(etag) < sizeof self->etag)
 		snprintf(self->etag, sizeof self->etag, "%s", etag);
-	write_etag(self);
+	remove_etag(self);
 	return true;
 }
 
@@ -252,6 +264,8 @@ cache_part_take(void *arg, const char *bytes, size_t len, struct failure *failur
 		    (unsigned long long)self->wanted->size, self->name);
 	digest_run_add(self->run, bytes, len);
 	self->size += len;
+	if (self->size < self->wanted->size)
+		write_etag(self);
 	return file_write_all(self->fd, bytes, len) ||
 	       cache_fail(self->cache, failure, "write parts of", self->name);
 }
@@ -273,9 +287,12 @@ cache_part_end(void *arg, struct failure *failure)
 		failure->passes = true;
 		return false;
 	}
+	remove_etag(self);
+	self->adopted = cache_batch_take(self->cache, self->key, self->fd, &digest);
+	if (self->adopted)
+		return true;
 	if (fsync(self->fd) != 0)
 		return cache_fail(self->cache, failure, "write parts of", self->key);
-	(void)cache_take_away(cache_parts(self->cache), self->etag_name);
 	self->adopted =
 	    cache_adopt(self->cache, cache_parts(self->cache), self->key, &digest, failure);
 	return self->adopted;

@@ -31,7 +31,7 @@ void cache_part_close(struct cache_part *self);
 uint64_t cache_part_size(const struct cache_part *self);
 
 /* The functions of a sink (https.h) but for its close(); ARG is the part. After cache_part_end()
- * returned true, the object is in the cache. */
+ * returned true, the object is in the cache, or waits for cache_batch_end(). */
 uint64_t cache_part_resume(void *arg, const char **etag);
 bool cache_part_begin(void *arg, uint64_t offset, const char *etag, struct failure *failure);
 bool cache_part_take(void *arg, const char *bytes, size_t len, struct failure *failure);

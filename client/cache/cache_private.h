@@ -8,6 +8,7 @@ enum cache_folder { CACHE_SHA256, CACHE_SHA1, CACHE_PARTS, CACHE_FOLDERS };
 
 enum {
 	CACHE_NAME_SIZE = DIGEST_SHA256_SIZE + 3,                       /* "AB/" and the digest */
+	CACHE_KEY_SIZE = sizeof "sha1-" + DIGEST_SHA256_SIZE,           /* of a part */
 	CACHE_LINK_SIZE = sizeof "../../sha256/" - 1 + CACHE_NAME_SIZE, /* of an index entry */
 };
 
@@ -15,7 +16,10 @@ struct cache {
 	char *folder;
 	int root, folders[CACHE_FOLDERS];
 	bool looks; /* changes nothing; folders that are not there are -1 */
-	int lock;   /* shared by all who use objects, held alone by who takes some away */
+	bool batch; /* what comes waits in LATE for the disk (cache_batch.h) */
+	struct cache_late *late;
+	size_t late_count, late_capacity;
+	int lock; /* shared by all who use objects, held alone by who takes some away */
 };
 
 /* "AB/HEX" */

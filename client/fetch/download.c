@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "client/cache/cache_batch.h"
 #include "client/cache/cache_part.h"
 #include "client/common/clock.h"
 #include "client/common/lock.h"
@@ -19,6 +20,7 @@ struct run {
 	struct download_count *count;
 	struct progress *progress;
 	bool *begun;        /* for each item: it needs no more beginning */
+	bool *late;         /* for each: it is ready when the batch ends; NULL: there is none */
 	size_t first;       /* all before it are begun */
 	bool told;          /* that others are waited for */
 	int64_t wait_since; /* when nothing but others' downloads was left; 0: that is not so */
@@ -37,12 +39,21 @@ digest_of_item(const struct run *self, size_t item)
 	return self->order->items[item].digest;
 }
 
-/* The item's object is in the cache. */
+static bool
+is_ready(const struct run *self, size_t item, struct failure *failure)
+{
+	return self->order->ready == NULL || self->order->ready(self->order->arg, item, failure);
+}
+
+/* The item's object is in the cache, or will be when the batch ends. */
 static bool
 arrived(struct run *self, size_t item, struct failure *failure)
 {
 	progress_file_done(self->progress);
-	return self->order->ready == NULL || self->order->ready(self->order->arg, item, failure);
+	if (self->late == NULL)
+		return is_ready(self, item, failure);
+	self->late[item] = true;
+	return true;
 }
 
 /* ---- the sink ------------------------------------------------------------------------------ */
@@ -223,6 +234,18 @@ on_tick(void *arg)
 	progress_tick(self->progress);
 }
 
+/* Ends the batch, also after a failure: what has come stays in the cache. */
+static bool
+end_batch(struct run *self, bool done, struct failure *failure)
+{
+	struct failure passed_over;
+
+	done = cache_batch_end(self->order->cache, done ? failure : &passed_over) && done;
+	for (size_t i = 0; i < self->order->count && done; i++)
+		done = !self->late[i] || is_ready(self, i, failure);
+	return done;
+}
+
 bool
 download_all(
     const struct download_order *order, struct download_count *count, struct failure *failure)
@@ -234,9 +257,14 @@ download_all(
 	for (size_t i = 0; i < order->count; i++)
 		bytes += order->items[i].digest->size;
 	self.begun = buffer_alloc(order->count + 1);
+	if (cache_batch_begin(order->cache, order->count))
+		self.late = buffer_alloc(order->count + 1);
 	self.progress = progress_new(order->what, order->count, bytes);
 	bool done = https_download_all(order->https, &source, failure);
+	if (self.late != NULL)
+		done = end_batch(&self, done, failure);
 	progress_free(self.progress);
+	free(self.late);
 	free(self.begun);
 	return done;
 }
