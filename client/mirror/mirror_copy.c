@@ -261,7 +261,8 @@ put_in_place(const struct mirror_copy *self, const char *version, const struct r
 
 	staging.folder = mirror_tree_stage(self->tree, failure);
 	bool done = staging.folder >= 0 && fill(&staging, failure) &&
-	            mirror_tree_publish(self->tree, self->folder, version, replaces, failure);
+	            mirror_tree_publish(self->tree, self->folder, version,
+	                release->catalogue->file_count, replaces, failure);
 	if (!done)
 		mirror_tree_drop_stage(self->tree);
 	return done;

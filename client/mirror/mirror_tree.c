@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/common/disk.h"
 #include "client/common/file.h"
 #include "client/common/lock.h"
 
@@ -421,15 +422,24 @@ sync_names(int folder)
 	return false;
 }
 
+/* Brings the COUNT names in the stage to the disk. */
+static bool
+sync_stage(const struct mirror_tree *self, size_t count)
+{
+	if (disk_takes_batch(self->stage_folder, count))
+		return disk_sync(self->stage_folder);
+	int again = openat(self->stage_folder, ".", FOLDER_FLAGS);
+	return again >= 0 && sync_names(again);
+}
+
 bool
-mirror_tree_publish(struct mirror_tree *self, int folder, const char *version, bool replaces,
-    struct failure *failure)
+mirror_tree_publish(struct mirror_tree *self, int folder, const char *version, size_t count,
+    bool replaces, struct failure *failure)
 {
 	char name[NAME_SIZE];
 
 	memcpy(name, self->stage, sizeof name);
-	int again = openat(self->stage_folder, ".", FOLDER_FLAGS);
-	if (again < 0 || !sync_names(again))
+	if (!sync_stage(self, count))
 		return failure_errno(failure, "sync", version);
 	if (renameat2(self->staging, name, folder, version,
 	        replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) != 0)

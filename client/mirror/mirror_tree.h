@@ -63,10 +63,10 @@ int mirror_tree_stage_folder(
 bool mirror_tree_stage_file(
     int stage, const char *name, const struct buffer *content, struct failure *failure);
 
-/* Gives what was staged the name VERSION in FOLDER. With REPLACES there is such a folder, which
- * is exchanged for it and then removed; without, the name must be free. */
-bool mirror_tree_publish(struct mirror_tree *self, int folder, const char *version, bool replaces,
-    struct failure *failure);
+/* Gives what was staged, COUNT files, the name VERSION in FOLDER. With REPLACES there is such a
+ * folder, which is exchanged for it and then removed; without, the name must be free. */
+bool mirror_tree_publish(struct mirror_tree *self, int folder, const char *version, size_t count,
+    bool replaces, struct failure *failure);
 
 /* Removes what was staged, if there is anything. */
 void mirror_tree_drop_stage(struct mirror_tree *self);
