@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "cache_part.h"
 #include "cache_private.h"
 #include "client/common/report.h"
+#include "client/common/team.h"
 #include "client/release/catalogue_load.h"
 #include "install.h"
 
@@ -31,6 +33,9 @@ struct entry {
 
 struct check {
 	struct cache *cache;
+	char (*names)[CACHE_NAME_SIZE]; /* of the objects */
+	size_t name_count, name_capacity;
+	pthread_mutex_t lock; /* of what follows: objects are read by a team */
 	struct damaged *damaged;
 	size_t count;
 	struct entry *entries;
@@ -77,36 +82,65 @@ is_right(struct check *self, const char *name, int fd)
 		return false;
 	const struct timespec times[2] = {st.st_atim, {.tv_nsec = UTIME_OMIT}};
 	(void)futimens(fd, times);
+	bool right = strcmp(digest.sha256, name + 3) == 0;
+	if (right)
+		cache_index(self->cache, &digest);
+	pthread_mutex_lock(&self->lock);
 	self->result->bytes += digest.size;
-	if (strcmp(digest.sha256, name + 3) != 0)
-		return false;
-	cache_index(self->cache, &digest);
-	add_entry(self, &digest);
-	return true;
+	if (right)
+		add_entry(self, &digest);
+	pthread_mutex_unlock(&self->lock);
+	return right;
+}
+
+static void
+count_object(struct check *self, const char *name, bool right)
+{
+	pthread_mutex_lock(&self->lock);
+	self->result->objects++;
+	if (!right)
+		add_damaged(self, name);
+	pthread_mutex_unlock(&self->lock);
 }
 
 /* What may not be read, or just now cannot, is not damaged for that. */
 static bool
-on_object(void *arg, const char *name, struct failure *failure)
+check_object(void *arg, size_t item, struct failure *failure)
 {
 	struct check *self = arg;
+	const char *name = self->names[item];
 	int folder = self->cache->folders[CACHE_SHA256];
-
-	if (!cache_walk_is_object_name(name, DIGEST_SHA256_SIZE - 1))
-		return true;
 	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
 	if (fd < 0 && errno != ELOOP && errno != ENXIO) /* a link, a socket */
 		return errno == ENOENT || cache_fail(self->cache, failure, "open", name);
 	bool right = fd >= 0 && is_right(self, name, fd);
 	if (fd >= 0)
 		close(fd);
-	self->result->objects++;
-	if (right)
+	if (!right) {
+		report_note("%s/sha256/%s is damaged: taken away", self->cache->folder, name);
+		if (!cache_take_away(folder, name))
+			return cache_fail(self->cache, failure, "take away", name);
+	}
+	count_object(self, name, right);
+	return true;
+}
+
+static bool
+on_object(void *arg, const char *name, struct failure *failure)
+{
+	struct check *self = arg;
+
+	(void)failure;
+	if (!cache_walk_is_object_name(name, DIGEST_SHA256_SIZE - 1))
 		return true;
-	report_note("%s/sha256/%s is damaged: taken away", self->cache->folder, name);
-	if (!cache_take_away(folder, name))
-		return cache_fail(self->cache, failure, "take away", name);
-	add_damaged(self, name);
+	if (self->name_count == self->name_capacity) {
+		self->name_capacity = self->name_capacity * 2 + 256;
+		self->names = reallocarray(self->names, self->name_capacity, sizeof *self->names);
+		if (self->names == NULL)
+			abort();
+	}
+	snprintf(self->names[self->name_count++], CACHE_NAME_SIZE, "%s", name);
 	return true;
 }
 
@@ -240,16 +274,18 @@ bool
 cache_verify(struct cache *self, const char *folder, struct cache_verify_result *result,
     struct failure *failure)
 {
-	struct check check = {.cache = self, .result = result};
+	struct check check = {.cache = self, .result = result, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 	*result = (struct cache_verify_result){0};
-	bool done = cache_walk(self, CACHE_SHA256, on_object, &check, failure);
+	bool done = cache_walk(self, CACHE_SHA256, on_object, &check, failure) &&
+	            team_do(check.name_count, check_object, &check, failure);
 	if (done && check.count > 0)
 		repair(&check, folder);
 	if (check.entry_count > 0)
 		qsort(check.entries, check.entry_count, sizeof *check.entries, compare_entry);
 	done = done && cache_walk(self, CACHE_SHA1, on_index, &check, failure);
 	result->removed = check.count - result->repaired;
+	free(check.names);
 	free(check.damaged);
 	free(check.entries);
 	return done;

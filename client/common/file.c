@@ -99,6 +99,21 @@ file_write(const char *name, const struct buffer *content, struct failure *failu
 	return done;
 }
 
+bool
+file_holds(const char *folder, const char *name, const struct buffer *content)
+{
+	struct failure unreadable;
+	struct buffer there = {0};
+	char *file = buffer_text("%s/%s", folder, name);
+	bool same = file_read(file, buffer_size(content), &there, &unreadable) &&
+	            buffer_size(&there) == buffer_size(content) &&
+	            memcmp(buffer_bytes(&there), buffer_bytes(content), buffer_size(content)) == 0;
+
+	buffer_fini(&there);
+	free(file);
+	return same;
+}
+
 int
 file_open_nearest(const char *name)
 {

@@ -19,6 +19,9 @@ bool file_write_all(int fd, const char *bytes, size_t len);
  * opens NAME, also after a crash, finds what was there before or all of CONTENT. */
 bool file_write(const char *name, const struct buffer *content, struct failure *failure);
 
+/* True when the file NAME in FOLDER holds CONTENT, and nothing else. */
+bool file_holds(const char *folder, const char *name, const struct buffer *content);
+
 /* Opens the folder NAME or, when there is none, the nearest one above it that is there. -1 with
  * errno set. */
 int file_open_nearest(const char *name);

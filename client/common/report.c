@@ -26,10 +26,12 @@ static void print(const char *format, va_list args) __attribute__((format(printf
 static void
 print(const char *format, va_list args)
 {
+	flockfile(stderr); /* a team may have something to tell, each member a whole line */
 	report_clear_status();
 	fputs("spot: ", stderr);
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
+	funlockfile(stderr);
 }
 
 void

@@ -20,7 +20,7 @@ struct run {
 	struct download_count *count;
 	struct progress *progress;
 	bool *begun;        /* for each item: it needs no more beginning */
-	bool *late;         /* for each: it is ready when the batch ends; NULL: there is none */
+	bool *arrived;      /* for each: it is ready when all have come */
 	size_t first;       /* all before it are begun */
 	bool told;          /* that others are waited for */
 	int64_t wait_since; /* when nothing but others' downloads was left; 0: that is not so */
@@ -39,21 +39,12 @@ digest_of_item(const struct run *self, size_t item)
 	return self->order->items[item].digest;
 }
 
-static bool
-is_ready(const struct run *self, size_t item, struct failure *failure)
-{
-	return self->order->ready == NULL || self->order->ready(self->order->arg, item, failure);
-}
-
 /* The item's object is in the cache, or will be when the batch ends. */
-static bool
-arrived(struct run *self, size_t item, struct failure *failure)
+static void
+arrive(struct run *self, size_t item)
 {
 	progress_file_done(self->progress);
-	if (self->late == NULL)
-		return is_ready(self, item, failure);
-	self->late[item] = true;
-	return true;
+	self->arrived[item] = true;
 }
 
 /* ---- the sink ------------------------------------------------------------------------------ */
@@ -99,7 +90,8 @@ on_end(void *arg, struct failure *failure)
 		return false;
 	}
 	self->run->count->files++;
-	return arrived(self->run, self->item, failure);
+	arrive(self->run, self->item);
+	return true;
 }
 
 static void
@@ -131,10 +123,11 @@ begin_part(struct run *self, size_t item, struct cache_part *part, struct https_
 
 /* ITEM needs no server. */
 static enum https_next
-is_cached(struct run *self, size_t item, struct failure *failure)
+is_cached(struct run *self, size_t item)
 {
 	progress_add(self->progress, (int64_t)digest_of_item(self, item)->size);
-	return arrived(self, item, failure) ? HTTPS_NONE : HTTPS_FAILED;
+	arrive(self, item);
+	return HTTPS_NONE;
 }
 
 /* Once: a line for each artifact, again and again, would tell no more. */
@@ -155,7 +148,7 @@ begin_item(struct run *self, size_t item, struct https_download *download, struc
 	bool busy;
 
 	if (cache_has(self->order->cache, wanted))
-		return is_cached(self, item, failure);
+		return is_cached(self, item);
 	struct cache_part *part = cache_part_open(
 	    self->order->cache, wanted, self->order->items[item].path, &busy, failure);
 	if (part == NULL && busy)
@@ -165,7 +158,7 @@ begin_item(struct run *self, size_t item, struct https_download *download, struc
 	/* Another one may have ended between the look and the lock. */
 	if (cache_has(self->order->cache, wanted)) {
 		cache_part_close(part);
-		return is_cached(self, item, failure);
+		return is_cached(self, item);
 	}
 	if (cache_part_size(part) < wanted->size || wanted->size == 0)
 		return begin_part(self, item, part, download);
@@ -176,7 +169,7 @@ begin_item(struct run *self, size_t item, struct https_download *download, struc
 		return HTTPS_FAILED;
 	}
 	cache_part_close(part);
-	return is_cached(self, item, failure);
+	return is_cached(self, item);
 }
 
 static bool
@@ -234,15 +227,17 @@ on_tick(void *arg)
 	progress_tick(self->progress);
 }
 
-/* Ends the batch, also after a failure: what has come stays in the cache. */
+/* Ends the batch, also after a failure: what has come stays in the cache. Who is told of what is
+ * ready may read it again, which would keep other transfers waiting before. */
 static bool
-end_batch(struct run *self, bool done, struct failure *failure)
+end(struct run *self, bool done, struct failure *failure)
 {
+	const struct download_order *order = self->order;
 	struct failure passed_over;
 
-	done = cache_batch_end(self->order->cache, done ? failure : &passed_over) && done;
-	for (size_t i = 0; i < self->order->count && done; i++)
-		done = !self->late[i] || is_ready(self, i, failure);
+	done = cache_batch_end(order->cache, done ? failure : &passed_over) && done;
+	for (size_t i = 0; i < order->count && done && order->ready != NULL; i++)
+		done = !self->arrived[i] || order->ready(order->arg, i, failure);
 	return done;
 }
 
@@ -257,14 +252,13 @@ download_all(
 	for (size_t i = 0; i < order->count; i++)
 		bytes += order->items[i].digest->size;
 	self.begun = buffer_alloc(order->count + 1);
-	if (cache_batch_begin(order->cache, order->count))
-		self.late = buffer_alloc(order->count + 1);
+	self.arrived = buffer_alloc(order->count + 1);
+	(void)cache_batch_begin(order->cache, order->count);
 	self.progress = progress_new(order->what, order->count, bytes);
 	bool done = https_download_all(order->https, &source, failure);
-	if (self.late != NULL)
-		done = end_batch(&self, done, failure);
+	done = end(&self, done, failure);
 	progress_free(self.progress);
-	free(self.late);
+	free(self.arrived);
 	free(self.begun);
 	return done;
 }

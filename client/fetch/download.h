@@ -25,8 +25,8 @@ struct download_order {
 	const struct download_item *items;
 	size_t count;
 
-	/* Called for each item once its object is in the cache, whoever brought it there; false,
-	 * with FAILURE filled, ends it all. May be NULL. */
+	/* Called for each item once all objects are in the cache, whoever brought them there;
+	 * false, with FAILURE filled, ends it all. May be NULL. */
 	bool (*ready)(void *arg, size_t item, struct failure *failure);
 	void *arg;
 };

@@ -17,6 +17,7 @@
 #include "client/common/file.h"
 #include "client/common/progress.h"
 #include "client/common/report.h"
+#include "client/common/team.h"
 #include "client/release/catalogue_load.h"
 #include "fetch_change.h"
 #include "fetch_config.h"
@@ -106,30 +107,51 @@ look_at(struct fetching *self, const struct catalogue_file *file, bool *beside)
 	return fetch_file_fits(order->root, file, catalogue_find(order->old, file->path));
 }
 
-/* Finds out what neither folder nor cache has. What the cache has is read here already, or damage
- * would be noticed late. */
+struct found {
+	struct fetching *fetching;
+	enum cache_result *results; /* for each file: what the cache has of it */
+};
+
+/* What the cache has is read here already, or damage would be noticed late. */
+static bool
+look_at_one(void *arg, size_t i, struct failure *failure)
+{
+	const struct found *found = arg;
+	struct fetching *self = found->fetching;
+	const struct catalogue_file *file = &self->catalogue->files[i];
+
+	self->there[i] = look_at(self, file, &self->beside[i]);
+	if (self->there[i] || file->kind != CATALOGUE_FILE)
+		return true;
+	found->results[i] = cache_check(self->order->cache, &file->digest, failure);
+	return found->results[i] != CACHE_FAILED;
+}
+
+/* Has WORK done for each file of the catalogue, and wants those that the cache does not have. */
+static bool
+find(struct fetching *self, team_work *work, struct failure *failure)
+{
+	size_t count = self->catalogue->file_count;
+	struct found found = {self, buffer_alloc((count + 1) * sizeof *found.results)};
+	bool done = team_do(count, work, &found, failure);
+
+	for (size_t i = 0; i < count && done; i++) {
+		if (found.results[i] == CACHE_ABSENT)
+			want(self, &self->catalogue->files[i]);
+	}
+	free(found.results);
+	return done;
+}
+
+/* Finds out what neither folder nor cache has. */
 static bool
 look(struct fetching *self, struct failure *failure)
 {
-	const struct catalogue *catalogue = self->catalogue;
+	bool done = find(self, look_at_one, failure);
 
-	for (size_t i = 0; i < catalogue->file_count; i++) {
-		const struct catalogue_file *file = &catalogue->files[i];
-		self->there[i] = look_at(self, file, &self->beside[i]);
+	for (size_t i = 0; i < self->catalogue->file_count; i++)
 		self->result->kept += self->there[i];
-		if (self->there[i] || file->kind != CATALOGUE_FILE)
-			continue;
-		switch (cache_check(self->order->cache, &file->digest, failure)) {
-		case CACHE_DONE:
-			break;
-		case CACHE_ABSENT:
-			want(self, file);
-			break;
-		case CACHE_FAILED:
-			return false;
-		}
-	}
-	return true;
+	return done;
 }
 
 /* ---- staging --------------------------------------------------------------------------------- */
@@ -151,30 +173,36 @@ mode_of(const struct fetching *self, const struct catalogue_file *file)
 	return fetch_file_mode(root, file->path);
 }
 
+static bool
+stage_one(void *arg, size_t i, struct failure *failure)
+{
+	const struct found *found = arg;
+	struct fetching *self = found->fetching;
+	const struct catalogue_file *file = &self->catalogue->files[i];
+	char name[CHANGE_NAME_MAX];
+
+	if (self->there[i] || self->staged[i])
+		return true;
+	fetch_change_file_name(name, i);
+	found->results[i] = fetch_stage_file(
+	    &self->stage, name, file, mode_of(self, file), self->order->cache, failure);
+	self->staged[i] = found->results[i] == CACHE_DONE;
+	return found->results[i] != CACHE_FAILED;
+}
+
 /* Stages what the cache has. What turns out damaged there is wanted once more, unless AGAIN. */
 static bool
 stage_files(struct fetching *self, bool again, struct failure *failure)
 {
-	for (size_t i = 0; i < self->catalogue->file_count; i++) {
-		const struct catalogue_file *file = &self->catalogue->files[i];
-		char name[CHANGE_NAME_MAX];
-		if (self->there[i] || self->staged[i])
-			continue;
-		fetch_change_file_name(name, i);
-		switch (fetch_stage_file(
-		    &self->stage, name, file, mode_of(self, file), self->order->cache, failure)) {
-		case CACHE_DONE:
-			self->staged[i] = true;
-			break;
-		case CACHE_ABSENT:
-			if (again)
-				return failure_set(failure, FAILURE_LOCAL,
-				    "the cache does not keep %s as it was downloaded", file->path);
-			want(self, file);
-			break;
-		case CACHE_FAILED:
-			return false;
-		}
+	const struct catalogue *catalogue = self->catalogue;
+
+	if (!find(self, stage_one, failure))
+		return false;
+	for (size_t i = 0; i < catalogue->file_count && again; i++) {
+		if (!self->there[i] && !self->staged[i])
+			return failure_set(failure, FAILURE_LOCAL,
+			    "the cache does not keep %s as it was downloaded",
+			    catalogue->files[i].path);
 	}
 	return true;
 }
@@ -274,29 +302,6 @@ room_of(const struct fetching *self)
 	    .folder_count = self->plan.folder_count};
 }
 
-static bool
-has_room(const struct fetching *self, struct failure *failure)
-{
-	const struct fetch_room room = room_of(self);
-
-	return fetch_room_check(&room, failure);
-}
-
-static bool
-has_text(const struct fetch_files *order, const char *name, const struct buffer *text)
-{
-	struct failure unreadable;
-	struct buffer there = {0};
-	char *file = buffer_text("%s/%s", order->folder, name);
-	bool same = file_read(file, CATALOGUE_MAX_BYTES, &there, &unreadable) &&
-	            buffer_size(&there) == buffer_size(text) &&
-	            memcmp(buffer_bytes(&there), buffer_bytes(text), buffer_size(text)) == 0;
-
-	buffer_fini(&there);
-	free(file);
-	return same;
-}
-
 /* True when all is there, under this catalogue: then nothing is written, as a folder may be
  * mounted read-only. */
 static bool
@@ -305,8 +310,8 @@ is_complete(const struct fetching *self)
 	const struct fetch_files *order = self->order;
 
 	return self->pending == NULL && self->result->kept == self->result->files &&
-	       has_text(order, CATALOGUE_NAME, &order->release->text) &&
-	       has_text(order, CATALOGUE_SIGNATURE_NAME, &order->release->signature);
+	       file_holds(order->folder, CATALOGUE_NAME, &order->release->text) &&
+	       file_holds(order->folder, CATALOGUE_SIGNATURE_NAME, &order->release->signature);
 }
 
 /* Adds to FAILURE that nothing was changed. */
@@ -323,7 +328,9 @@ is_unchanged(const struct fetching *self, struct failure *failure)
 static bool
 prepare(struct fetching *self, struct failure *failure)
 {
-	if (!has_room(self, failure))
+	const struct fetch_room room = room_of(self);
+
+	if (!fetch_room_check(&room, failure))
 		return is_unchanged(self, failure);
 	if (!load(self, failure))
 		return false;
@@ -408,18 +415,6 @@ bring_and_tell(struct fetching *self, struct failure *failure)
 
 /* ---- only looking ---------------------------------------------------------------------------- */
 
-/* What cannot be written to is in the way, too. */
-static void
-look_at_rights(const struct fetching *self, struct fetch_outlook *outlook)
-{
-	struct failure obstacle;
-
-	if (faccessat(outlook->disk, ".", W_OK, AT_EACCESS) == 0)
-		return;
-	failure_errno(&obstacle, "write to", self->order->folder);
-	fetch_outlook_add_obstacle(outlook, &obstacle);
-}
-
 static bool
 look_at_room(const struct fetching *self, struct fetch_outlook *outlook, struct failure *failure)
 {
@@ -446,7 +441,7 @@ foresee(struct fetching *self, struct fetch_outlook *outlook, struct failure *fa
 	outlook->cut = self->pending != NULL ? buffer_strdup(self->pending->version) : NULL;
 	outlook->complete = is_complete(self);
 	if (!outlook->complete)
-		look_at_rights(self, outlook);
+		fetch_outlook_look_at_rights(outlook, self->order->folder);
 	if (!look_at_room(self, outlook, failure))
 		return false;
 	const struct fetch_view view = {

@@ -5,8 +5,10 @@
 #include "fetch_outlook.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_writer.h"
 #include "client/common/progress.h"
@@ -59,6 +61,17 @@ fetch_outlook_add_obstacle(void *arg, const struct failure *obstacle)
 	struct fetch_outlook *self = arg;
 
 	add_text(&self->obstacles, obstacle->text);
+}
+
+void
+fetch_outlook_look_at_rights(struct fetch_outlook *self, const char *folder)
+{
+	struct failure obstacle;
+
+	if (faccessat(self->disk, ".", W_OK, AT_EACCESS) == 0)
+		return;
+	failure_errno(&obstacle, "write to", folder);
+	fetch_outlook_add_obstacle(self, &obstacle);
 }
 
 void

@@ -35,6 +35,9 @@ void fetch_outlook_fini(struct fetch_outlook *self);
 /* One more thing because of which it would be refused; ARG is the outlook. */
 void fetch_outlook_add_obstacle(void *arg, const struct failure *obstacle);
 
+/* The same when FOLDER, of which the disk is known, cannot be written to. */
+void fetch_outlook_look_at_rights(struct fetch_outlook *self, const char *folder);
+
 /* One more file that was changed and would be kept or put aside. */
 void fetch_outlook_add_edited(struct fetch_outlook *self, const char *path);
 
