@@ -162,7 +162,7 @@ catalogue_settle(struct catalogue *self, char defect[CATALOGUE_DEFECT_MAX])
 {
 	if (self->file_count > 0)
 		qsort(self->files, self->file_count, sizeof *self->files, compare_paths);
-	char *clash = catalogue_names_clash(self);
+	char *clash = catalogue_names_clash(self->files, self->file_count);
 	if (clash != NULL)
 		snprintf(defect, CATALOGUE_DEFECT_MAX,
 		    "names %s: another file has that name but for the case of letters, is the "

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "base/buffer.h"
-#include "crypto/digest.h"
+#include "catalogue_file.h"
 
 #define CATALOGUE_NAME "catalogue.json"
 #define CATALOGUE_SIGNATURE_NAME "catalogue.json.p7s"
@@ -22,32 +22,11 @@
 /* What a file is called while it is downloaded; no catalogue may name it. */
 #define CATALOGUE_PART_NAME ".spot.part"
 
-/* Where the new version of an edited configuration file is put, beside it: no catalogue may name
- * that, either. */
-#define CATALOGUE_CONFIG_SUFFIX ".new"
-
 enum {
 	CATALOGUE_MAX_FILES = 100 * 1000,
 	CATALOGUE_MAX_BYTES = 64 * 1024 * 1024,
 	CATALOGUE_SIGNATURE_MAX_BYTES = 64 * 1024,
 	CATALOGUE_DEFECT_MAX = 1024, /* the longest text that says what is wrong, and NUL */
-};
-
-enum catalogue_kind {
-	CATALOGUE_FILE,
-	CATALOGUE_LINK,   /* a symbolic link to what lies in the version, too */
-	CATALOGUE_FOLDER, /* an empty one */
-};
-
-/* An entry: mostly a file. */
-struct catalogue_file {
-	char *path;           /* canonical (policy/path.h), without the leading slash */
-	struct digest digest; /* of a file */
-	enum catalogue_kind kind;
-	char *target;    /* of a link, from its folder on */
-	int64_t mtime;   /* of a file in the second form: seconds since 1970 */
-	bool executable; /* a file that was released so */
-	bool config;     /* a file that its users edit: theirs is never replaced */
 };
 
 struct catalogue {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/unicode.h"
 
 struct name {
@@ -50,14 +51,14 @@ add_path(struct paths *self, char *path)
 }
 
 static struct paths
-list_paths(const struct catalogue *catalogue)
+list_paths(const struct catalogue_file *files, size_t count)
 {
-	size_t max = catalogue->file_count * 2 + 1;
+	size_t max = count * 2 + 1;
 	struct paths self = {.texts = buffer_alloc(max * sizeof *self.texts),
 	    .folded = buffer_alloc(max * sizeof *self.folded)};
 
-	for (size_t i = 0; i < catalogue->file_count; i++) {
-		const struct catalogue_file *file = &catalogue->files[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct catalogue_file *file = &files[i];
 		add_path(&self, buffer_strdup(file->path));
 		if (file->config)
 			add_path(&self, buffer_text("%s" CATALOGUE_CONFIG_SUFFIX, file->path));
@@ -104,9 +105,9 @@ list_names(const struct paths *paths, struct name *names)
 }
 
 char *
-catalogue_names_clash(const struct catalogue *catalogue)
+catalogue_names_clash(const struct catalogue_file *files, size_t file_count)
 {
-	struct paths paths = list_paths(catalogue);
+	struct paths paths = list_paths(files, file_count);
 	size_t count = count_names(&paths);
 	struct name *names = buffer_alloc((count + 1) * sizeof *names);
 	const char *clash = NULL;

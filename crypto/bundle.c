@@ -232,3 +232,21 @@ bundle_free(struct bundle *self)
 	sk_X509_CRL_pop_free(self->lists, X509_CRL_free);
 	*self = (struct bundle){NULL, NULL};
 }
+
+STACK_OF(X509) * bundle_read_certificates(const struct pem *file, char error[PEM_ERROR_MAX])
+{
+	struct bundle bundle;
+
+	if (!bundle_read(&bundle, file, "certificate", error))
+		return NULL;
+	STACK_OF(X509) *stack = bundle.certificates;
+	if (sk_X509_num(stack) > 0) {
+		bundle.certificates = NULL;
+	} else {
+		(void)snprintf(
+		    error, PEM_ERROR_MAX, "%.200s: certificate 1 cannot be read", file->name);
+		stack = NULL;
+	}
+	bundle_free(&bundle);
+	return stack;
+}

@@ -25,6 +25,10 @@ bool bundle_read(
     struct bundle *self, const struct pem *file, const char *wanted, char error[PEM_ERROR_MAX]);
 void bundle_free(struct bundle *self);
 
+/* Reads all certificates of FILE; NULL with ERROR filled ("file: what") when there is none or
+ * anything is broken. The caller frees them. */
+STACK_OF(X509) * bundle_read_certificates(const struct pem *file, char error[PEM_ERROR_MAX]);
+
 /* True when the LEN bytes are no text: they begin as the DER of a certificate, a list or PKCS#7. */
 bool bundle_is_der(const char *bytes, size_t len);
 

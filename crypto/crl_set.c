@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bundle.h"
 #include "crl.h"
 
 struct crl_set {
@@ -39,7 +40,7 @@ crl_set_read(const struct pem *lists, const struct pem *cas, char error[PEM_ERRO
 	self = buffer_alloc(sizeof *self);
 	self->name = buffer_strdup(lists->name);
 	self->lists = sk_X509_CRL_new_null();
-	self->cas = pem_read_certificates(cas, error);
+	self->cas = bundle_read_certificates(cas, error);
 	if (self->lists == NULL)
 		abort();
 	if (self->cas != NULL) {

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bundle.h"
-
 void
 pem_fail(char error[PEM_ERROR_MAX], const char *file, const char *format, ...)
 {
@@ -34,24 +32,6 @@ open_pem(const struct pem *pem)
 		abort();
 	ERR_clear_error();
 	return bio;
-}
-
-STACK_OF(X509) * pem_read_certificates(const struct pem *pem, char error[PEM_ERROR_MAX])
-{
-	struct bundle bundle;
-
-	if (!bundle_read(&bundle, pem, "certificate", error))
-		return NULL;
-	STACK_OF(X509) *stack = bundle.certificates;
-	if (sk_X509_num(stack) > 0) {
-		bundle.certificates = NULL;
-	} else {
-		(void)snprintf(
-		    error, PEM_ERROR_MAX, "%.200s: certificate 1 cannot be read", pem->name);
-		stack = NULL;
-	}
-	bundle_free(&bundle);
-	return stack;
 }
 
 struct passphrase {

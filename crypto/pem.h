@@ -18,10 +18,6 @@ struct pem {
 void pem_fail(char error[PEM_ERROR_MAX], const char *file, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Reads all certificates of a PEM text, or of another file that bundle.h knows; NULL with ERROR
- * filled ("file: what") when there is none or anything is broken. The caller frees them. */
-STACK_OF(X509) * pem_read_certificates(const struct pem *pem, char error[PEM_ERROR_MAX]);
-
 /* Reads the private key of a PEM text, which must have no passphrase; NULL with ERROR filled when
  * it cannot. The caller frees it. */
 EVP_PKEY *pem_read_key(const struct pem *pem, char error[PEM_ERROR_MAX]);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "asn1_seconds.h"
+#include "bundle.h"
 #include "crl.h"
 #include "strength.h"
 
@@ -33,7 +34,7 @@ certificate_defect(X509 *certificate, const STACK_OF(X509_CRL) * lists, time_t n
 X509 *
 signer_read(const struct signer *self, char error[PEM_ERROR_MAX])
 {
-	STACK_OF(X509) *certificates = pem_read_certificates(&self->pem, error);
+	STACK_OF(X509) *certificates = bundle_read_certificates(&self->pem, error);
 	X509 *certificate = NULL;
 	time_t now = self->now != 0 ? self->now : time(NULL);
 
@@ -57,7 +58,7 @@ bool
 signer_is_revoked(const struct signer *self)
 {
 	char error[PEM_ERROR_MAX];
-	STACK_OF(X509) *certificates = pem_read_certificates(&self->pem, error);
+	STACK_OF(X509) *certificates = bundle_read_certificates(&self->pem, error);
 	bool revoked = false;
 
 	for (int i = 0; i < sk_X509_num(certificates) && !revoked; i++)
@@ -71,7 +72,7 @@ time_t
 signer_next_date(const struct pem *pem, time_t now)
 {
 	char error[PEM_ERROR_MAX];
-	STACK_OF(X509) *certificates = pem_read_certificates(pem, error);
+	STACK_OF(X509) *certificates = bundle_read_certificates(pem, error);
 
 	if (certificates == NULL)
 		return 0;
@@ -89,7 +90,7 @@ bool
 signer_is_out_of_date(const struct signer *self)
 {
 	char error[PEM_ERROR_MAX];
-	STACK_OF(X509) *certificates = pem_read_certificates(&self->pem, error);
+	STACK_OF(X509) *certificates = bundle_read_certificates(&self->pem, error);
 	time_t now = self->now != 0 ? self->now : time(NULL);
 	bool outside = false;
 

@@ -42,13 +42,6 @@ void policy_free(struct policy *self);
 uint64_t policy_serial(const struct policy *self);
 uint32_t policy_customer_count(const struct policy *self);
 
-enum policy_role {
-	POLICY_ROLE_NONE, /* the policy does not know this subject */
-	POLICY_ROLE_CUSTOMER,
-	POLICY_ROLE_PROBE,
-	POLICY_ROLE_OBSERVER,
-};
-
 /* What the policy says about a subject. Points into nothing: a plain value. */
 struct policy_caller {
 	enum policy_role role;

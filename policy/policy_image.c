@@ -10,7 +10,8 @@
 #include <endian.h>
 #include <string.h>
 
-#include "policy.h"
+#include "base/value.h"
+#include "policy_verdict.h"
 
 const char policy_image_magic[] = "mirrorgate-policy";
 
@@ -146,7 +147,7 @@ policy_image_get_caller(struct policy_image_cursor *self, struct policy_image_ca
 	caller->customer = policy_image_get_text(self);
 	caller->issuer = policy_image_get_text(self);
 	return !self->damaged && caller->role <= POLICY_ROLE_OBSERVER &&
-	       strlen(caller->customer) <= POLICY_ID_MAX;
+	       strlen(caller->customer) <= VALUE_ID_MAX;
 }
 
 bool

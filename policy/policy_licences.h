@@ -6,7 +6,8 @@
 #ifndef POLICY_POLICY_LICENCES_H
 #define POLICY_POLICY_LICENCES_H
 
-#include "policy_diff.h"
+#include "policy_diff_change.h"
+#include "policy_listing.h"
 
 struct policy_licences;
 

@@ -1,10 +1,17 @@
 /*
- * What a policy says to a request.
+ * What a policy says to a caller and to a request.
  */
 #ifndef POLICY_POLICY_VERDICT_H
 #define POLICY_POLICY_VERDICT_H
 
 #include <stdbool.h>
+
+enum policy_role {
+	POLICY_ROLE_NONE, /* the policy does not know this subject */
+	POLICY_ROLE_CUSTOMER,
+	POLICY_ROLE_PROBE,
+	POLICY_ROLE_OBSERVER,
+};
 
 enum policy_verdict {
 	POLICY_ALLOW,

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "client/common/file.h"
 #include "client/common/secret.h"
+#include "crypto/bundle.h"
 #include "crypto/pem.h"
 
 enum { CREDENTIALS_MAX_BYTES = 1024 * 1024 };
@@ -87,7 +88,7 @@ read_pem(struct credentials *self, const struct config *config, const char *pass
 	if (!read_file(config->certificate, &bytes, failure))
 		return false;
 	const struct pem pem = pem_of(config->certificate, &bytes);
-	self->chain = pem_read_certificates(&pem, error);
+	self->chain = bundle_read_certificates(&pem, error);
 	buffer_fini(&bytes);
 	if (self->chain == NULL)
 		return failure_set(failure, FAILURE_CONFIGURATION, "%s", error);

@@ -7,7 +7,8 @@
 
 #include <curl/curl.h>
 
-#include "https.h"
+#include "base/buffer.h"
+#include "https_sink.h"
 #include "rate.h"
 #include "trust.h"
 

@@ -15,6 +15,7 @@
 #include "base/buffer.h"
 #include "client/common/config.h"
 #include "client/common/failure.h"
+#include "https_sink.h"
 
 struct https;
 
@@ -35,26 +36,7 @@ void https_forget_passed_over(struct https *self);
 bool https_get(
     struct https *self, const char *path, size_t max, struct buffer *body, struct failure *failure);
 
-/* Where a larger download goes; ARG is the caller's own. */
-struct https_sink {
-	void *arg;
-
-	/* Before each try: which byte to begin with, which is how many are there already. When it
-	 * is not 0, ETAG is set to the strong ETag that came with them. */
-	uint64_t (*resume)(void *arg, const char **etag);
-
-	/* When the first bytes of an answer come: they begin at OFFSET, which is 0 or what resume()
-	 * said; ETAG is the answer's strong one or NULL. */
-	bool (*begin)(void *arg, uint64_t offset, const char *etag, struct failure *failure);
-	bool (*take)(void *arg, const char *bytes, size_t len, struct failure *failure);
-
-	/* After an answer that was whole; a failure that passes is tried again. */
-	bool (*end)(void *arg, struct failure *failure);
-
-	/* The last call, however it ended. */
-	void (*close)(void *arg);
-};
-
+/* A larger download. */
 struct https_download {
 	const char *path; /* lives until close() */
 	uint64_t size;    /* exactly */
@@ -81,13 +63,6 @@ struct https_source {
  * all, with its FAILURE. */
 bool https_download_all(
     struct https *self, const struct https_source *source, struct failure *failure);
-
-/* JSON that is put; DIGEST is a whole header field, "Content-Digest: sha-256=:...:". */
-struct https_upload {
-	const char *bytes;
-	size_t len;
-	const char *digest;
-};
 
 /* Puts UPLOAD at PATH, which must be safe to do twice: a try whose answer was lost is repeated. The
  * answer, at most MAX bytes, comes into BODY, which is empty. Returns false, with FAILURE filled

@@ -18,7 +18,7 @@
 #include "client/common/revocation.h"
 #include "client/common/signed_time.h"
 #include "credentials.h"
-#include "crypto/pem.h"
+#include "crypto/bundle.h"
 #include "crypto/tls_groups.h"
 #include "expiry.h"
 
@@ -79,7 +79,7 @@ read_store(const char *ca, struct failure *failure)
 	}
 	const struct pem pem = {
 	    ca, bytes.data != NULL ? buffer_bytes(&bytes) : "", buffer_size(&bytes)};
-	STACK_OF(X509) *cas = pem_read_certificates(&pem, error);
+	STACK_OF(X509) *cas = bundle_read_certificates(&pem, error);
 	if (cas != NULL)
 		store = store_of(cas);
 	else

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/config/config_network.h"
 #include "room_places.h"
 
 enum {

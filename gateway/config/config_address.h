@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "config.h"
+#include "config_types.h"
 
 /* "0.0.0.0", "[::]" or "::", without a zone. Fills address, address_len and text. */
 const char *config_address_listen(const char *text, uint16_t port, struct config_listen *listen);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "config_texts.h"
 
 /* What stands before a text that is NULL. */

@@ -5,7 +5,7 @@
 #define GATEWAY_CONFIG_IMAGE_H
 
 #include "base/buffer.h"
-#include "config.h"
+#include "config_types.h"
 
 /* Appends CONFIG to OUT. */
 void config_image_write(struct config *config, struct buffer *out);

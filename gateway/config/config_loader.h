@@ -5,8 +5,8 @@
 #define GATEWAY_CONFIG_LOADER_H
 
 #include "base/yaml_source.h"
-#include "config.h"
 #include "config_schema.h"
+#include "config_types.h"
 
 struct config_loader {
 	const char *file;

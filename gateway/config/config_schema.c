@@ -3,7 +3,7 @@
  */
 #include "config_schema.h"
 
-#include "config.h"
+#include "config_types.h"
 
 enum { MAX_LISTEN = 64, MAX_NETWORKS = 1024, MAX_NAMES = 1024 };
 

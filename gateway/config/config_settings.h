@@ -11,12 +11,7 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
-#include "config.h"
-
-/* The value of a key that is not there and has no default. */
-#define CONFIG_NO_VALUE "(none)"
-
-typedef void config_setting_fn(const char *key, const char *value, void *arg);
+#include "config_types.h"
 
 /* Appends the settings of CONFIG. */
 void config_settings_print(const struct config *config, struct buffer *out);

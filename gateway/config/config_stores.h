@@ -4,7 +4,7 @@
 #ifndef GATEWAY_CONFIG_STORES_H
 #define GATEWAY_CONFIG_STORES_H
 
-#include "config.h"
+#include "config_types.h"
 
 /* The store of SELF (NULL: none) with that NAME; NULL when there is none. */
 const struct config_store *config_stores_find(const struct config *self, const char *name);

@@ -5,10 +5,7 @@
 #ifndef GATEWAY_CONFIG_TEXTS_H
 #define GATEWAY_CONFIG_TEXTS_H
 
-#include "config.h"
-
-/* Where a text is, which may be NULL. */
-typedef void config_text_fn(char **text, void *arg);
+#include "config_types.h"
 
 /* Calls FN for each, in an order that depends on the lengths of SELF's lists only. */
 void config_texts_each(struct config *self, config_text_fn *fn, void *arg);

@@ -9,6 +9,7 @@
 #include "catalogue_state.h"
 #include "catalogues.h"
 #include "crypto/crl.h"
+#include "generation_policy.h"
 #include "sealed_file.h"
 
 static bool
@@ -115,4 +116,18 @@ generation_catalogues_keep(const struct generation *self, const struct generatio
 	policy_free(before);
 	policy_free(after);
 	return fd;
+}
+
+bool
+generation_catalogues_have_changed(const struct generation *self, const struct config *config)
+{
+	struct catalogue_image *image = generation_catalogues(self);
+
+	if (image == NULL)
+		return config_checks_catalogues(config);
+	struct policy *policy = generation_policy_open(self, config);
+	bool changed = catalogues_have_changed(config, policy, image, time(NULL));
+	policy_free(policy);
+	catalogue_image_free(image);
+	return changed;
 }

@@ -4,6 +4,8 @@
 #ifndef GATEWAY_GENERATION_CONFIG_H
 #define GATEWAY_GENERATION_CONFIG_H
 
+#include "base/problems.h"
+#include "gateway/config/config.h"
 #include "generation.h"
 
 /* A sealed memfd with CONFIG; -1 with a problem added. */

@@ -4,6 +4,8 @@
 #ifndef GATEWAY_GENERATION_CRL_H
 #define GATEWAY_GENERATION_CRL_H
 
+#include "base/problems.h"
+#include "gateway/config/config.h"
 #include "gateway/tls/tls_crl.h"
 #include "generation.h"
 

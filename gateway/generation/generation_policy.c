@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "gateway/tls/tls_verify.h"
 #include "policy/policy_listing.h"
 #include "sealed_file.h"
 

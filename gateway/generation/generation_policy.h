@@ -4,7 +4,11 @@
 #ifndef GATEWAY_GENERATION_POLICY_H
 #define GATEWAY_GENERATION_POLICY_H
 
+#include <stdbool.h>
+
 #include "base/buffer.h"
+#include "base/problems.h"
+#include "gateway/config/config.h"
 #include "generation.h"
 #include "policy/policy_diff.h"
 

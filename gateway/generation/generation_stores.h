@@ -5,6 +5,8 @@
 #ifndef GATEWAY_GENERATION_STORES_H
 #define GATEWAY_GENERATION_STORES_H
 
+#include "base/problems.h"
+#include "gateway/config/config.h"
 #include "generation.h"
 
 /* The addresses of each store of CONFIG in SELF, the caller's to free. NULL with errno set. */

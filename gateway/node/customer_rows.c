@@ -20,7 +20,7 @@ struct row {
 };
 
 struct customer_rows {
-	struct row rows[METRICS_CUSTOMERS];
+	struct row rows[CUSTOMER_ROWS_MAX];
 };
 
 struct customer_rows *
@@ -71,8 +71,8 @@ customer_rows_find(struct customer_rows *self, const char *customer)
 
 	if (strcmp(customer, CUSTOMER_ROWS_OTHER_NAME) == 0)
 		return CUSTOMER_ROWS_OTHER;
-	for (unsigned i = 0; i < METRICS_CUSTOMERS; i++) {
-		unsigned at = (unsigned)((hash + i) % METRICS_CUSTOMERS);
+	for (unsigned i = 0; i < CUSTOMER_ROWS_MAX; i++) {
+		unsigned at = (unsigned)((hash + i) % CUSTOMER_ROWS_MAX);
 		struct row *row = &self->rows[at];
 		uint64_t found = atomic_load_explicit(&row->hash, memory_order_acquire);
 		if (found == 0 && claim(row, &found, hash, customer))
@@ -90,7 +90,7 @@ customer_rows_find(struct customer_rows *self, const char *customer)
 const char *
 customer_rows_name(const struct customer_rows *self, unsigned row)
 {
-	assert(row < METRICS_CUSTOMERS);
+	assert(row < CUSTOMER_ROWS_MAX);
 	if (!atomic_load_explicit(&self->rows[row].complete, memory_order_acquire))
 		return NULL;
 	return self->rows[row].name;

@@ -10,7 +10,7 @@
 enum {
 	SAMPLE_PLACES = HISTORY_SAMPLES + 8,
 	GENERATION_PLACES = HISTORY_GENERATIONS + 8,
-	ROWS = METRICS_CUSTOMERS + 1,
+	ROWS = CUSTOMER_ROWS_MAX + 1,
 	RATES = 2, /* sent, received */
 };
 
@@ -78,7 +78,7 @@ measure_customers(struct history *self, const struct metrics *metrics, uint64_t 
 
 	for (unsigned row = 0; row < ROWS; row++) {
 		for (unsigned i = 0; i < RATES; i++) {
-			uint64_t now = customer_rows_total(metrics, row, cells[i]);
+			uint64_t now = metrics_customer_total(metrics, row, cells[i]);
 			uint64_t more = now - self->bytes_before[row][i];
 			self->bytes_before[row][i] = now;
 			atomic_store_explicit(&self->rates[row][i],

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "customer_rows.h"
 #include "last_refusals.h"
 
 enum { CACHE_LINE = 64 };
@@ -196,6 +195,19 @@ struct last_refusals *
 metrics_refusals(const struct metrics *self)
 {
 	return self->refusals;
+}
+
+void
+metrics_count_customer(
+    struct metrics *self, unsigned worker, unsigned row, enum customer_cell cell, uint64_t n)
+{
+	metrics_cell_add(self, worker, METRICS_FAMILY_CUSTOMERS, row * CUSTOMER_CELLS + cell, n);
+}
+
+uint64_t
+metrics_customer_total(const struct metrics *self, unsigned row, enum customer_cell cell)
+{
+	return metrics_cell_total(self, METRICS_FAMILY_CUSTOMERS, row * CUSTOMER_CELLS + cell);
 }
 
 void

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "customer_rows.h"
 
 /* Series with one name and different labels stand together; the first one's help is that of all. */
 /*       enum                    type     name and help of the Prometheus series */
@@ -122,8 +123,6 @@ enum {
 	METRICS_REFUSALS = 16,
 	METRICS_CLOSES = 40,
 	METRICS_STATES = 12,
-	METRICS_CUSTOMERS = 256, /* that have series of their own */
-	METRICS_CUSTOMER_CELLS = 4,
 	METRICS_HISTOGRAM_CELLS = 16, /* see metrics_histogram.h */
 	METRICS_PROCESS_CELLS = 2,
 	METRICS_WORKER_ENDS = 6, /* see worker_end.h */
@@ -142,7 +141,7 @@ enum {
 	X(FIRST_BYTE_SECONDS, METRICS_OPERATIONS *METRICS_HISTOGRAM_CELLS)  \
 	X(STORE_SECONDS, METRICS_STORES_MAX *METRICS_HISTOGRAM_CELLS)       \
 	X(STORE_FAILURES, METRICS_STORES_MAX)                               \
-	X(CUSTOMERS, (METRICS_CUSTOMERS + 1) * METRICS_CUSTOMER_CELLS)      \
+	X(CUSTOMERS, (CUSTOMER_ROWS_MAX + 1) * CUSTOMER_CELLS)              \
 	X(PROCESS, METRICS_PROCESS_CELLS)                                   \
 	X(LOADER, METRICS_PROCESS_CELLS)                                    \
 	X(WORKER_ENDS, METRICS_WORKER_ENDS)                                 \
@@ -179,6 +178,11 @@ struct customer_rows *metrics_customers(const struct metrics *self);
 
 /* What was refused last; of all workers. */
 struct last_refusals *metrics_refusals(const struct metrics *self);
+
+/* Counts N more of CELL for the customer of ROW. */
+void metrics_count_customer(
+    struct metrics *self, unsigned worker, unsigned row, enum customer_cell cell, uint64_t n);
+uint64_t metrics_customer_total(const struct metrics *self, unsigned row, enum customer_cell cell);
 
 /* For the supervisor, when SERVER is another one from now on. */
 void metrics_forget_store(struct metrics *self, unsigned server);

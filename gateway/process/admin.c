@@ -110,7 +110,7 @@ answer_customers(struct admin *self, unsigned peer)
 	struct buffer out = {0};
 
 	buffer_puts(&out, "{");
-	node_report_print_customers(&report, METRICS_CUSTOMERS, &out);
+	node_report_print_customers(&report, CUSTOMER_ROWS_MAX, &out);
 	buffer_puts(&out, "}");
 	assert(buffer_size(&out) < ADMIN_ANSWER_MAX);
 	admin_server_answer(self->server, peer, &out);
@@ -203,7 +203,7 @@ reload(struct admin *self, unsigned peer)
 	}
 	/* One under way may have read the files before they changed. */
 	self->waits[peer] = (struct wait){.what = WAIT_LOAD, .number = supervisor->loads + 1};
-	supervisor_reload(supervisor);
+	supervisor->on_reload(supervisor);
 }
 
 /* ---- drain ---- */
@@ -220,7 +220,7 @@ drain(struct admin *self, unsigned peer)
 	buffer_puts(&out, "}");
 	admin_server_answer(self->server, peer, &out);
 	buffer_fini(&out);
-	supervisor_drain(self->supervisor);
+	self->supervisor->on_drain(self->supervisor);
 }
 
 /* ---- cut ---- */

@@ -10,6 +10,7 @@
 
 #include <ev.h>
 
+#include "gateway/config/config.h"
 #include "gateway/generation/generation.h"
 #include "sandbox.h"
 

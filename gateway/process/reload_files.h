@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "gateway/config/config.h"
 #include "gateway/generation/generation.h"
 #include "gateway/node/metrics.h"
 #include "gateway/node/reload_cell.h"

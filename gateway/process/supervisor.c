@@ -14,10 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "base/buffer.h"
 #include "channel.h"
 #include "gateway/config/config_stores.h"
 #include "gateway/generation/catalogues.h"
+#include "gateway/generation/generation_catalogues.h"
 #include "gateway/generation/generation_config.h"
 #include "gateway/node/integrity_marks.h"
 #include "gateway/node/log.h"
@@ -115,8 +117,8 @@ start_load(struct supervisor *self, enum loader_task task)
 	notify_ready();
 }
 
-void
-supervisor_reload(struct supervisor *self)
+static void
+on_reload(struct supervisor *self)
 {
 	if (self->draining)
 		return;
@@ -137,14 +139,14 @@ static void
 on_hangup(struct ev_loop *loop, ev_signal *signal, int events)
 {
 	(void)loop, (void)events;
-	supervisor_reload(signal->data);
+	on_reload(signal->data);
 }
 
 static void
 look_for_catalogues(struct supervisor *self)
 {
 	if (self->draining || !config_checks_catalogues(self->config) ||
-	    !generation_has_new_catalogues(self->generation, self->config))
+	    !generation_catalogues_have_changed(self->generation, self->config))
 		return;
 	if (loader_stop(self->loader, LOADER_STORES))
 		self->lookup_wanted = true;
@@ -183,8 +185,8 @@ on_lookup_pause(struct ev_loop *loop, ev_timer *timer, int events)
 	look_up_stores(timer->data);
 }
 
-void
-supervisor_look_up(struct supervisor *self)
+static void
+on_look_up(struct supervisor *self)
 {
 	self->lookup_wanted = true;
 	look_up_stores(self);
@@ -323,8 +325,8 @@ kill_children(struct supervisor *self)
 			kill(self->children[i].pid, SIGKILL);
 }
 
-void
-supervisor_leave(struct supervisor *self, enum channel_type how)
+static void
+on_leave(struct supervisor *self, enum channel_type how)
 {
 	const struct channel_message message = {.type = how};
 	bool running = false;
@@ -352,8 +354,8 @@ supervisor_leave(struct supervisor *self, enum channel_type how)
 		ev_break(self->loop, EVBREAK_ALL);
 }
 
-void
-supervisor_drain(struct supervisor *self)
+static void
+on_drain(struct supervisor *self)
 {
 	if (self->retired)
 		supervisor_upgrade_hurry(self);
@@ -362,14 +364,14 @@ supervisor_drain(struct supervisor *self)
 	log_info("draining");
 	notify_stopping();
 	supervisor_upgrade_cancel(self);
-	supervisor_leave(self, CHANNEL_DRAIN);
+	on_leave(self, CHANNEL_DRAIN);
 }
 
 static void
 on_terminate(struct ev_loop *loop, ev_signal *signal, int events)
 {
 	(void)loop, (void)events;
-	supervisor_drain(signal->data);
+	on_drain(signal->data);
 }
 
 static void
@@ -445,6 +447,10 @@ set_up(struct supervisor *self, struct config *config)
 	}
 	static const struct loader_events loader_events = {on_built, on_load_ended};
 	self->loader = loader_new(self->loop, &self->user, &loader_events, self);
+	self->on_look_up = on_look_up;
+	self->on_reload = on_reload;
+	self->on_drain = on_drain;
+	self->on_leave = on_leave;
 	if (config->admin_socket != NULL && !supervisor_upgrade_is_waiting(self) &&
 	    (self->admin = admin_new(self)) == NULL)
 		return false;

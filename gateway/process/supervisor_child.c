@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "channel.h"
 #include "crash_trace.h"
 #include "gateway/node/log.h"
@@ -121,7 +122,7 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 		    message.generation <= child->supervisor->generation->number)
 			on_adopted(child, &message);
 		else if (message.type == CHANNEL_LOOK_UP)
-			supervisor_look_up(child->supervisor);
+			child->supervisor->on_look_up(child->supervisor);
 		else if (message.type == CHANNEL_WAS_CUT)
 			admin_on_cut(child->supervisor->admin, child->index, message.generation,
 			    message.cut);

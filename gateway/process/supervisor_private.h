@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "admin.h"
 #include "channel.h"
 #include "crash_record.h"
 #include "gateway/node/history.h"
@@ -21,6 +20,7 @@
 #include "sockets.h"
 #include "supervisor.h"
 
+struct admin;
 struct log_turn;
 struct metrics;
 struct pulse;
@@ -88,7 +88,14 @@ struct supervisor {
 	uint64_t reaped;     /* microseconds that children took which are counted already */
 	ev_timer catalogues; /* when to look whether they have changed */
 	ev_timer hand_log;   /* when to try it again */
-	bool lookup_wanted;  /* of the stores' names, when the pause is over */
+	/* A worker asks for the names of the stores to be looked up; none can make that often. */
+	void (*on_look_up)(struct supervisor *self);
+	/* What SIGHUP and SIGTERM ask for, also through the admin socket. */
+	void (*on_reload)(struct supervisor *self);
+	void (*on_drain)(struct supervisor *self);
+	/* Tells all workers HOW to end, and ends after them. */
+	void (*on_leave)(struct supervisor *self, enum channel_type how);
+	bool lookup_wanted; /* when the pause is over */
 	ev_timer lookup_pause;
 	ev_timer looks; /* at whether the workers' loops turn */
 	ev_signal upgrade;
@@ -97,15 +104,6 @@ struct supervisor {
 	             */
 	ev_io before_io;
 };
-
-/* Looks the names of the stores up soon, as a worker asks; no worker can make that often. */
-void supervisor_look_up(struct supervisor *self);
-
-/* What SIGHUP and SIGTERM ask for. */
-void supervisor_reload(struct supervisor *self);
-void supervisor_drain(struct supervisor *self);
-/* Tells all workers HOW to end, and ends after them. */
-void supervisor_leave(struct supervisor *self, enum channel_type how);
 
 /* ---- supervisor_child.c ---- */
 

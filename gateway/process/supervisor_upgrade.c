@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "channel.h"
 #include "configuration.h"
 #include "gateway/node/log.h"
@@ -116,7 +117,7 @@ hand_over(struct supervisor *self)
 	log_info(
 	    "upgrade: process %d takes over from this one, %d", (int)follower.pid, (int)getpid());
 	self->retired = true;
-	supervisor_leave(self, CHANNEL_RETIRE);
+	self->on_leave(self, CHANNEL_RETIRE);
 }
 
 static void

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
-#include "crypto/pem.h"
+#include "crypto/bundle.h"
 #include "gateway/config/config.h"
 #include "gateway/node/log.h"
 #include "gateway/tls/tls_verify.h"
@@ -127,7 +127,7 @@ tls_inspect_certificate(const char *file, const char *config_file)
 
 	if (!read_pem(file, &bytes, &pem))
 		return EXIT_FAILURE;
-	STACK_OF(X509) *chain = pem_read_certificates(&pem, error);
+	STACK_OF(X509) *chain = bundle_read_certificates(&pem, error);
 	buffer_fini(&bytes);
 	if (chain == NULL) {
 		log_error("%s: there is no PEM certificate that can be read", file);

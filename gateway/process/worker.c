@@ -22,6 +22,7 @@
 #include "gateway/client_side/room_places.h"
 #include "gateway/client_side/turns.h"
 #include "gateway/config/config_stores.h"
+#include "gateway/generation/generation_open.h"
 #include "gateway/node/log.h"
 #include "gateway/node/node_cell.h"
 #include "gateway/request/access_log.h"

@@ -232,14 +232,14 @@ print_customers(const struct metrics *metrics, struct buffer *out)
 	for (size_t k = 0; k < sizeof customer_series / sizeof *customer_series; k++) {
 		const char *name = customer_series[k].name;
 		print_head(out, name, "counter", customer_series[k].help);
-		for (unsigned row = 0; row < METRICS_CUSTOMERS; row++) {
+		for (unsigned row = 0; row < CUSTOMER_ROWS_MAX; row++) {
 			const char *customer = customer_rows_name(rows, row);
 			if (customer != NULL)
 				print_one(out, name, "customer", customer,
-				    customer_rows_total(metrics, row, customer_series[k].cell));
+				    metrics_customer_total(metrics, row, customer_series[k].cell));
 		}
 		print_one(out, name, "customer", CUSTOMER_ROWS_OTHER_NAME,
-		    customer_rows_total(metrics, CUSTOMER_ROWS_OTHER, customer_series[k].cell));
+		    metrics_customer_total(metrics, CUSTOMER_ROWS_OTHER, customer_series[k].cell));
 	}
 }
 

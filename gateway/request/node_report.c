@@ -56,8 +56,8 @@ rate_of(const struct node_report *self, unsigned row)
 static uint64_t
 bytes_of(const struct node_report *self, unsigned row)
 {
-	return customer_rows_total(self->metrics, row, CUSTOMER_BYTES_SENT) +
-	       customer_rows_total(self->metrics, row, CUSTOMER_BYTES_RECEIVED);
+	return metrics_customer_total(self->metrics, row, CUSTOMER_BYTES_SENT) +
+	       metrics_customer_total(self->metrics, row, CUSTOMER_BYTES_RECEIVED);
 }
 
 /* What a row is ranked by; kept aside, for it may change while others are compared. */
@@ -76,10 +76,10 @@ unsigned
 node_report_rank(const struct node_report *self, unsigned *rows, unsigned max)
 {
 	const struct customer_rows *customers = metrics_customers(self->metrics);
-	struct rank ranks[METRICS_CUSTOMERS];
+	struct rank ranks[CUSTOMER_ROWS_MAX];
 	unsigned count = 0;
 
-	for (unsigned row = 0; row < METRICS_CUSTOMERS; row++) {
+	for (unsigned row = 0; row < CUSTOMER_ROWS_MAX; row++) {
 		struct rank rank = {row, rate_of(self, row), bytes_of(self, row)};
 		if (customer_rows_name(customers, row) == NULL)
 			continue;
@@ -115,21 +115,21 @@ print_customer(const struct node_report *self, const char *name, unsigned row, s
 	    history_customer_rate(self->history, row, CUSTOMER_BYTES_RECEIVED));
 	for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
 		json_writer_number(
-		    out, cells[i].key, customer_rows_total(self->metrics, row, cells[i].cell));
+		    out, cells[i].key, metrics_customer_total(self->metrics, row, cells[i].cell));
 	buffer_puts(out, "}");
 }
 
 void
 node_report_print_customers(const struct node_report *self, unsigned max, struct buffer *out)
 {
-	unsigned rows[METRICS_CUSTOMERS];
+	unsigned rows[CUSTOMER_ROWS_MAX];
 	unsigned count = node_report_rank(self, rows, max);
 
 	open_list(out, "busiest");
 	for (unsigned i = 0; i < count; i++)
 		print_customer(self, customer_rows_name(metrics_customers(self->metrics), rows[i]),
 		    rows[i], out);
-	if (customer_rows_total(self->metrics, CUSTOMER_ROWS_OTHER, CUSTOMER_REQUESTS) > 0)
+	if (metrics_customer_total(self->metrics, CUSTOMER_ROWS_OTHER, CUSTOMER_REQUESTS) > 0)
 		print_customer(self, CUSTOMER_ROWS_OTHER_NAME, CUSTOMER_ROWS_OTHER, out);
 	buffer_puts(out, "]");
 }

@@ -358,14 +358,14 @@ print_customers(const struct node_report *self, struct buffer *out)
 		    history_customer_rate(self->history, rows[i], CUSTOMER_BYTES_RECEIVED), "B/s");
 		print_size_cell(
 		    out, history_customer_rate(self->history, rows[i], CUSTOMER_BYTES_SENT), "B/s");
+		print_size_cell(out,
+		    metrics_customer_total(self->metrics, rows[i], CUSTOMER_BYTES_RECEIVED), "B");
 		print_size_cell(
-		    out, customer_rows_total(self->metrics, rows[i], CUSTOMER_BYTES_RECEIVED), "B");
-		print_size_cell(
-		    out, customer_rows_total(self->metrics, rows[i], CUSTOMER_BYTES_SENT), "B");
+		    out, metrics_customer_total(self->metrics, rows[i], CUSTOMER_BYTES_SENT), "B");
 		print_number_cell(
-		    out, customer_rows_total(self->metrics, rows[i], CUSTOMER_REQUESTS));
+		    out, metrics_customer_total(self->metrics, rows[i], CUSTOMER_REQUESTS));
 		print_number_cell(
-		    out, customer_rows_total(self->metrics, rows[i], CUSTOMER_REFUSALS));
+		    out, metrics_customer_total(self->metrics, rows[i], CUSTOMER_REFUSALS));
 		buffer_puts(out, "\n");
 	}
 	close_table(out);

@@ -18,11 +18,11 @@ count_customer(const struct transaction *self, unsigned reason)
 
 	if (self->caller.role != POLICY_ROLE_CUSTOMER)
 		return;
-	customer_rows_count(metrics, worker, row, CUSTOMER_REQUESTS, 1);
+	metrics_count_customer(metrics, worker, row, CUSTOMER_REQUESTS, 1);
 	if (reason != METRICS_LABELS_NO_REASON)
-		customer_rows_count(metrics, worker, row, CUSTOMER_REFUSALS, 1);
-	customer_rows_count(metrics, worker, row, CUSTOMER_BYTES_SENT, record->bytes_out);
-	customer_rows_count(metrics, worker, row, CUSTOMER_BYTES_RECEIVED, record->bytes_in);
+		metrics_count_customer(metrics, worker, row, CUSTOMER_REFUSALS, 1);
+	metrics_count_customer(metrics, worker, row, CUSTOMER_BYTES_SENT, record->bytes_out);
+	metrics_count_customer(metrics, worker, row, CUSTOMER_BYTES_RECEIVED, record->bytes_in);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "crypto/bundle.h"
 #include "identity.h"
 
 struct tls_cas {
@@ -189,7 +190,7 @@ tls_cas_read(const struct pem *file, struct buffer *notes, char error[PEM_ERROR_
 {
 	struct tls_cas *self = buffer_alloc(sizeof *self);
 
-	self->all = pem_read_certificates(file, error);
+	self->all = bundle_read_certificates(file, error);
 	self->used = sk_X509_new_null();
 	if (self->used == NULL)
 		abort();

@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "crypto/asn1_seconds.h"
+#include "crypto/bundle.h"
 #include "crypto/digest.h"
 #include "crypto/tls_groups.h"
 #include "tls_library.h"
@@ -50,7 +51,7 @@ set_error(char error[TLS_ERROR_MAX], const char *file, const char *what)
 static bool
 load_certificate(struct tls_context *self, const struct pem *pem, char error[TLS_ERROR_MAX])
 {
-	STACK_OF(X509) *chain = pem_read_certificates(pem, error);
+	STACK_OF(X509) *chain = bundle_read_certificates(pem, error);
 	bool good = false;
 
 	if (chain == NULL)

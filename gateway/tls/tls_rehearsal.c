@@ -10,8 +10,8 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "identity.h"
 #include "tls_remedy.h"
-#include "tls_verify.h"
 
 enum { HOUR = 60 * 60, RSA_BITS = 1024 };
 
@@ -75,6 +75,7 @@ new_client(X509 *ca, EVP_PKEY *signer)
 }
 
 struct rehearsal {
+	tls_rehearsal_judge_fn *judge;
 	const struct tls_verify *rules;
 	const char *defect;
 };
@@ -107,14 +108,15 @@ on_verify(int good, X509_STORE_CTX *ctx)
 		X509_STORE_CTX_set_error(ctx, X509_V_OK);
 		return 1;
 	}
-	self->defect = tls_verify_judge(self->rules, good != 0, ctx, &identity);
+	self->defect = self->judge(self->rules, good != 0, ctx, &identity);
 	return self->defect == NULL;
 }
 
 const char *
-tls_rehearsal(const struct tls_verify *rules, X509_STORE *store, X509 *ca)
+tls_rehearsal(
+    tls_rehearsal_judge_fn *judge, const struct tls_verify *rules, X509_STORE *store, X509 *ca)
 {
-	struct rehearsal rehearsal = {rules, NULL};
+	struct rehearsal rehearsal = {judge, rules, NULL};
 	EVP_PKEY *signer = key_like(ca);
 
 	if (signer == NULL) {

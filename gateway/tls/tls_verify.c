@@ -50,7 +50,7 @@ every_ca_can_vouch(const struct tls_verify *self, const char *file, char error[T
 
 	for (int i = 0; i < sk_X509_num(cas); i++) {
 		X509 *ca = sk_X509_value(cas, i);
-		const char *defect = tls_rehearsal(self, self->store, ca);
+		const char *defect = tls_rehearsal(tls_verify_judge, self, self->store, ca);
 		if (defect == NULL)
 			continue;
 		(void)snprintf(error, TLS_ERROR_MAX,

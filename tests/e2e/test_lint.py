@@ -103,6 +103,15 @@ def test_include_direction_refuses(tmp_path, name, text, complaint):
     assert complaint in output
 
 
+@pytest.mark.parametrize("private, status", [("base/path_private.h", 0), ("base/path_parts.h", 1)])
+def test_what_a_file_includes_includes_its_header_only_as_its_private_one(tmp_path, private, status):
+    plant(tmp_path, {**TREE, "base/path.h": "", private: '#include "path.h"\n',
+                     "base/path.c": f'#include "path.h"\n#include "{private[5:]}"\n'})
+    found, output = lint("include_direction", tmp_path)
+    assert found == status, output
+    assert ("circle of includes: base/path -> base/path_parts -> base/path" in output) == bool(status)
+
+
 @pytest.mark.parametrize("rules, complaint", [
     ("folder base: policy\nfolder policy:\n", ""),
     ("folder policy:\nfolder base: policy\n", "policy does not stand below base"),

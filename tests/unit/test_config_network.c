@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "gateway/config/config.h"
+#include "gateway/config/config_network.h"
 #include "sample.h"
 
 static bool

@@ -21,7 +21,7 @@ test_a_sample_has_what_came_since_the_one_before(void **state)
 	assert_int_equal(history_samples(self, samples), 0);
 	metrics_add(metrics, 0, METRIC_BYTES_SENT, 500);
 	unsigned row = customer_rows_find(metrics_customers(metrics), "acme");
-	customer_rows_count(metrics, 0, row, CUSTOMER_BYTES_SENT, 50);
+	metrics_count_customer(metrics, 0, row, CUSTOMER_BYTES_SENT, 50);
 	history_measure(self, metrics, 1005);
 	assert_int_equal(history_samples(self, samples), 1);
 	assert_int_equal(samples[0].sent_bytes, 500);

@@ -119,22 +119,22 @@ customers_beyond_the_table_are_one(void **state)
 {
 	struct customer_rows *rows = metrics_customers(metrics);
 	char name[32];
-	unsigned seen[METRICS_CUSTOMERS] = {0};
+	unsigned seen[CUSTOMER_ROWS_MAX] = {0};
 
 	(void)state;
 	assert_int_equal(customer_rows_find(rows, "other"), CUSTOMER_ROWS_OTHER);
-	for (int i = 0; i < METRICS_CUSTOMERS; i++) {
+	for (int i = 0; i < CUSTOMER_ROWS_MAX; i++) {
 		(void)snprintf(name, sizeof name, "customer-%d", i);
 		unsigned row = customer_rows_find(rows, name);
-		assert_true(row < METRICS_CUSTOMERS);
+		assert_true(row < CUSTOMER_ROWS_MAX);
 		assert_int_equal(seen[row]++, 0);
 		assert_string_equal(customer_rows_name(rows, row), name);
 		assert_int_equal(customer_rows_find(rows, name), row);
 	}
 	assert_int_equal(customer_rows_find(rows, "one-too-many"), CUSTOMER_ROWS_OTHER);
-	customer_rows_count(metrics, 1, CUSTOMER_ROWS_OTHER, CUSTOMER_BYTES_RECEIVED, 7);
+	metrics_count_customer(metrics, 1, CUSTOMER_ROWS_OTHER, CUSTOMER_BYTES_RECEIVED, 7);
 	assert_int_equal(
-	    customer_rows_total(metrics, CUSTOMER_ROWS_OTHER, CUSTOMER_BYTES_RECEIVED), 7);
+	    metrics_customer_total(metrics, CUSTOMER_ROWS_OTHER, CUSTOMER_BYTES_RECEIVED), 7);
 }
 
 static void
@@ -151,7 +151,7 @@ all_processes_find_a_customer_in_one_row(void **state)
 	assert_int_equal(status, 0);
 	assert_string_equal(customer_rows_name(rows, customer_rows_find(rows, "acme")), "acme");
 	unsigned named = 0;
-	for (unsigned i = 0; i < METRICS_CUSTOMERS; i++)
+	for (unsigned i = 0; i < CUSTOMER_ROWS_MAX; i++)
 		named += customer_rows_name(rows, i) != NULL;
 	assert_int_equal(named, 1);
 }

@@ -15,6 +15,7 @@
 #include <openssl/pem.h>
 
 #include "certificates.h"
+#include "crypto/bundle.h"
 #include "crypto/crl.h"
 #include "crypto/signature.h"
 
@@ -286,7 +287,7 @@ test_what_stands_around_certificates_is_passed_over(void **state)
 	pem_add(&text, ca.certificate);
 	pem_add(&text, ca.certificate);
 	STACK_OF(X509) *two =
-	    pem_read_certificates(&(struct pem){"ca", text.bytes, text.len}, error);
+	    bundle_read_certificates(&(struct pem){"ca", text.bytes, text.len}, error);
 	assert_int_equal(sk_X509_num(two), 2);
 	sk_X509_pop_free(two, X509_free);
 }
