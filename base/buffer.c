@@ -127,14 +127,22 @@ buffer_fini(struct buffer *self)
 }
 
 char *
+buffer_text_v(const char *format, va_list args)
+{
+	char *text = NULL;
+
+	if (vasprintf(&text, format, args) < 0)
+		abort();
+	return text;
+}
+
+char *
 buffer_text(const char *format, ...)
 {
 	va_list args;
-	char *text = NULL;
 
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		abort();
+	char *text = buffer_text_v(format, args);
 	va_end(args);
 	return text;
 }

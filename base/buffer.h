@@ -7,6 +7,7 @@
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -80,5 +81,6 @@ char *buffer_copy(const char *bytes, size_t n);
 
 /* asprintf() that aborts; the caller frees the text. */
 char *buffer_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *buffer_text_v(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 #endif

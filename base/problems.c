@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
+
 struct problem {
 	char *file;
 	char *text;
@@ -100,11 +102,7 @@ void
 problems_add_v(
     struct problems *self, const char *file, size_t line, const char *format, va_list args)
 {
-	char *message = NULL;
-
-	if (vasprintf(&message, format, args) < 0)
-		abort();
-
+	char *message = buffer_text_v(format, args);
 	struct problem *problem = append(self);
 	problem->file = never_null(strdup(file));
 	problem->text = format_line(file, line, message);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "yaml_fill.h"
 #include "yaml_lines.h"
 #include "yaml_walk.h"
@@ -163,13 +164,11 @@ yaml_source_read_file(const char *name, size_t max, size_t *len, struct problems
 size_t
 yaml_source_line(const struct yaml_source *self, const char *path_format, ...)
 {
-	char *path = NULL;
 	va_list args;
+
 	va_start(args, path_format);
-	int printed = vasprintf(&path, path_format, args);
+	char *path = buffer_text_v(path_format, args);
 	va_end(args);
-	if (printed < 0)
-		abort();
 	size_t line = yaml_lines_find(self->lines, path);
 	free(path);
 	return line;

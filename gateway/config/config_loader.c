@@ -7,18 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
+
 void
 config_loader_problem(const struct config_loader *self, const char *key, const char *format, ...)
 {
-	char *message = NULL;
 	va_list args;
-	int printed;
 
 	va_start(args, format);
-	printed = vasprintf(&message, format, args);
+	char *message = buffer_text_v(format, args);
 	va_end(args);
-	if (printed < 0)
-		abort();
 	problems_add(self->problems, self->file, yaml_source_line(self->source, "%s", key),
 	    "`%s` %s", key, message);
 	free(message);
