@@ -7,7 +7,13 @@
 #ifndef CLIENT_CACHE_BATCH_H
 #define CLIENT_CACHE_BATCH_H
 
-#include "cache.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "client/common/failure.h"
+#include "crypto/digest.h"
+
+struct cache;
 
 /* Begins a batch of about COUNT artifacts. False, and nothing is begun, when there are too few, or
  * the file system is none for it: then each becomes an object when it has come. */
