@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "loader.h"
+#include "loading.h"
 #include "sandbox.h"
 
 static bool
@@ -23,7 +23,7 @@ int
 check_run(struct config *config)
 {
 	struct sandbox_user user;
-	struct generation *generation = loader_build_first(config, false);
+	struct generation *generation = loading_first(config, false);
 	bool good = sandbox_find_user(config->user, &user) && generation != NULL &&
 	            has_good_catalogues(generation);
 

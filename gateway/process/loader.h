@@ -10,40 +10,17 @@
 
 #include <ev.h>
 
-#include "gateway/config/config.h"
-#include "gateway/generation/generation.h"
-#include "sandbox.h"
-
-/* Builds the first generation, in this process, and makes state_dir remember it when REMEMBERED;
- * NULL after logging every problem. */
-struct generation *loader_build_first(struct config *config, bool remembered);
+#include "loading.h"
 
 struct loader;
-
-enum loader_task {
-	/* Every file is read again, but for the catalogues: the configuration first, which says
-	 * what else. When that is refused, for itself or for what it names, the files are those of
-	 * the one in force: a revocation does not wait until it is mended. */
-	LOADER_EVERYTHING,
-	LOADER_CATALOGUES, /* the catalogues are, and all else is as it was */
-	LOADER_STORES,     /* the stores' names are looked up; nothing is built while they stay */
-};
-
-struct loader_result {
-	struct generation *next;
-	uint32_t changed; /* files, see reload_files.h */
-	int access_log;   /* opened, when its name has changed; else -1 */
-	/* The configuration has not changed, for what mirrorgate.yaml holds now is refused. */
-	bool is_refused;
-};
 
 struct loader_events {
 	/* A generation was built; it and the log are the receiver's. What it changes is not logged
 	 * yet. False: it is not taken, as if it had not been built. */
-	bool (*on_built)(void *arg, const struct loader_result *result);
+	bool (*on_built)(void *arg, const struct loading_result *result);
 	/* The process for TASK has ended; BUILT says whether on_built() was called. The reason,
 	 * when not, is in the log. The next load may be started. */
-	void (*on_ended)(void *arg, enum loader_task task, bool built);
+	void (*on_ended)(void *arg, enum loading_task task, bool built);
 };
 
 /* LOOP must be the default loop, which hears of children. USER is the workers'. */
@@ -53,13 +30,13 @@ struct loader *loader_new(struct ev_loop *loop, const struct sandbox_user *user,
 void loader_free(struct loader *self);
 
 /* Kills a load for TASK under way, unless it was built; no event follows. True when it did. */
-bool loader_stop(struct loader *self, enum loader_task task);
+bool loader_stop(struct loader *self, enum loading_task task);
 
 bool loader_is_busy(const struct loader *self);
 /* Starts to build the generation after CURRENT, whose configuration is CONFIG, as TASK says. False,
  * with the reason logged, when it cannot. Must not be called while it is busy. */
 bool loader_start(struct loader *self, struct config *config, const struct generation *current,
-    enum loader_task task);
+    enum loading_task task);
 /* Why the last load, or the configuration that it read, was refused, in one line; "": it was not,
  * or only the log knows. */
 const char *loader_reason(const struct loader *self);

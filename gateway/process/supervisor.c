@@ -31,88 +31,22 @@
 #include "reload_files.h"
 #include "upgrade.h"
 
-static const ev_tstamp log_delay = 1; /* until a worker is handed the new log again */
 /* Between two look-ups of the stores' names for which workers ask. */
 static const ev_tstamp lookup_pause = 10;
 static const ev_tstamp measure_interval = HISTORY_INTERVAL;
 
-/* ---- the access log ---- */
-
-/* Hands the access log to the workers that still have the one before. */
-static void
-hand_log_out(struct supervisor *self)
-{
-	struct channel_message message = {
-	    .type = CHANNEL_REOPEN, .fds = {self->access_log}, .fd_count = 1};
-	bool complete = true;
-
-	assert(self->access_log >= 0);
-	for (unsigned i = 0; i < self->count; i++) {
-		struct child *child = &self->children[i];
-		if (!child->has_old_log || child->channel < 0)
-			continue;
-		child->has_old_log = !channel_send(child->channel, &message);
-		if (!child->has_old_log)
-			continue;
-		complete = false;
-		log_error("worker %u cannot be given the new access log (%s) and writes to the old "
-		          "one: it is tried again",
-		    i, strerror(errno));
-	}
-	if (!complete)
-		ev_timer_start(self->loop, &self->hand_log);
-	else
-		log_info("access log reopened");
-}
-
-static void
-on_hand_log_again(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop, (void)events;
-	hand_log_out(timer->data);
-}
-
-/* FD is the access log from now on. */
-static void
-take_access_log(struct supervisor *self, int fd)
-{
-	if (self->access_log > STDERR_FILENO)
-		close(self->access_log);
-	self->access_log = fd;
-	for (unsigned i = 0; i < self->count; i++)
-		self->children[i].has_old_log = true;
-	ev_timer_stop(self->loop, &self->hand_log);
-	ev_timer_set(&self->hand_log, log_delay, 0.);
-	hand_log_out(self);
-}
-
-static void
-on_reopen(struct ev_loop *loop, ev_signal *signal, int events)
-{
-	struct supervisor *self = signal->data;
-	int fd = log_file_open(self->config, &self->user);
-
-	(void)loop, (void)events;
-	supervisor_upgrade_note(self, SIGUSR1);
-	if (fd < 0) {
-		log_error("the access log is not reopened: the file that is open is written to");
-		return;
-	}
-	take_access_log(self, fd);
-}
-
 /* ---- generations ---- */
 
 static void
-start_load(struct supervisor *self, enum loader_task task)
+start_load(struct supervisor *self, enum loading_task task)
 {
 	assert(!self->draining && !loader_is_busy(self->loader));
 	notify_reloading();
-	self->loads += task == LOADER_EVERYTHING;
+	self->loads += task == LOADING_EVERYTHING;
 	if (loader_start(self->loader, self->config, self->generation, task))
 		return;
 	metrics_add(self->metrics, self->count, METRIC_RELOADS_REFUSED, 1);
-	if (task == LOADER_EVERYTHING)
+	if (task == LOADING_EVERYTHING)
 		admin_on_loaded(self->admin, false);
 	notify_ready();
 }
@@ -125,14 +59,14 @@ on_reload(struct supervisor *self)
 	assert(self->loader != NULL);
 	supervisor_upgrade_note(self, SIGHUP);
 	/* A revocation does not wait for catalogues, which are read after it, nor for names. */
-	(void)loader_stop(self->loader, LOADER_CATALOGUES);
-	(void)loader_stop(self->loader, LOADER_STORES);
+	(void)loader_stop(self->loader, LOADING_CATALOGUES);
+	(void)loader_stop(self->loader, LOADING_STORES);
 	self->lookup_wanted = true;
 	ev_timer_stop(self->loop, &self->lookup_pause);
 	if (loader_is_busy(self->loader))
 		self->load_again = true;
 	else
-		start_load(self, LOADER_EVERYTHING);
+		start_load(self, LOADING_EVERYTHING);
 }
 
 static void
@@ -148,10 +82,10 @@ look_for_catalogues(struct supervisor *self)
 	if (self->draining || !config_checks_catalogues(self->config) ||
 	    !generation_catalogues_have_changed(self->generation, self->config))
 		return;
-	if (loader_stop(self->loader, LOADER_STORES))
+	if (loader_stop(self->loader, LOADING_STORES))
 		self->lookup_wanted = true;
 	if (!loader_is_busy(self->loader))
-		start_load(self, LOADER_CATALOGUES);
+		start_load(self, LOADING_CATALOGUES);
 }
 
 static bool
@@ -173,7 +107,7 @@ look_up_stores(struct supervisor *self)
 	self->lookup_wanted = false;
 	if (!has_names(self->config))
 		return;
-	(void)loader_start(self->loader, self->config, self->generation, LOADER_STORES);
+	(void)loader_start(self->loader, self->config, self->generation, LOADING_STORES);
 	ev_timer_set(&self->lookup_pause, lookup_pause, 0.);
 	ev_timer_start(self->loop, &self->lookup_pause);
 }
@@ -257,7 +191,7 @@ take_configuration(struct supervisor *self, struct config *next)
 }
 
 static bool
-on_built(void *arg, const struct loader_result *result)
+on_built(void *arg, const struct loading_result *result)
 {
 	struct supervisor *self = arg;
 	struct config *config = generation_config_open(result->next);
@@ -276,7 +210,7 @@ on_built(void *arg, const struct loader_result *result)
 	self->generation = result->next;
 	take_configuration(self, config);
 	if (result->access_log >= 0)
-		take_access_log(self, result->access_log);
+		supervisor_log_take(self, result->access_log);
 	if (result->is_refused)
 		metrics_add(self->metrics, self->count, METRIC_CONFIGURATIONS_REFUSED, 1);
 	count_catalogues(self);
@@ -288,11 +222,11 @@ on_built(void *arg, const struct loader_result *result)
 }
 
 static void
-on_load_ended(void *arg, enum loader_task task, bool built)
+on_load_ended(void *arg, enum loading_task task, bool built)
 {
 	struct supervisor *self = arg;
 
-	bool refused = !built && task != LOADER_STORES;
+	bool refused = !built && task != LOADING_STORES;
 
 	assert(!self->draining && !loader_is_busy(self->loader));
 	count_loader(self);
@@ -302,14 +236,14 @@ on_load_ended(void *arg, enum loader_task task, bool built)
 	if (refused && blamed == 0)
 		blamed = 1u << RELOAD_FILE_OTHER;
 	reload_files_count(self->metrics, self->count, RELOAD_REFUSED, blamed);
-	if (task == LOADER_EVERYTHING)
+	if (task == LOADING_EVERYTHING)
 		admin_on_loaded(self->admin, built);
 	if (self->load_again) {
 		self->load_again = false;
-		start_load(self, LOADER_EVERYTHING);
+		start_load(self, LOADING_EVERYTHING);
 	} else if (refused) {
 		notify_ready();
-	} else if (task == LOADER_EVERYTHING) {
+	} else if (task == LOADING_EVERYTHING) {
 		look_for_catalogues(self);
 	}
 	look_up_stores(self);
@@ -420,7 +354,7 @@ set_up(struct supervisor *self, struct config *config)
 	if (!sandbox_find_user(config->user, &self->user))
 		return false;
 	sandbox_raise_file_limit();
-	self->generation = loader_build_first(config, true);
+	self->generation = loading_first(config, true);
 	if (self->generation == NULL)
 		return false;
 	self->access_log = log_file_open(config, &self->user);
@@ -456,15 +390,13 @@ set_up(struct supervisor *self, struct config *config)
 		return false;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a log at the limit of a file's size is as a full disk */
-	ev_timer_init(&self->hand_log, on_hand_log_again, log_delay, 0.);
-	self->hand_log.data = self;
+	supervisor_log_init(self);
 	ev_timer_init(&self->lookup_pause, on_lookup_pause, lookup_pause, 0.);
 	self->lookup_pause.data = self;
 	watch_signal(self, &self->hangup, SIGHUP, on_hangup);
 	watch_signal(self, &self->terminate, SIGTERM, on_terminate);
 	watch_signal(self, &self->interrupt, SIGINT, on_terminate);
 	watch_signal(self, &self->quit, SIGQUIT, on_quit);
-	watch_signal(self, &self->reopen, SIGUSR1, on_reopen);
 	supervisor_upgrade_init(self);
 	double interval = notify_watchdog_interval();
 	ev_timer_init(&self->watchdog, on_watchdog_due, interval, interval);

@@ -115,6 +115,14 @@ void supervisor_child_start(struct child *child);
 /* Tells the worker of the generation in force; kills it when it cannot be told. */
 void supervisor_child_send_generation(struct child *child);
 
+/* ---- supervisor_log.c: the access log ---- */
+
+/* When there is a loop: SIGUSR1 opens the file anew. */
+void supervisor_log_init(struct supervisor *self);
+
+/* FD is the access log from now on, and the workers'. */
+void supervisor_log_take(struct supervisor *self, int fd);
+
 /* ---- supervisor_crash.c: workers that end without being told to, or stand still ---- */
 
 /* When there are children. False, with errno set, when there is no memory. */

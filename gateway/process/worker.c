@@ -30,6 +30,7 @@
 #include "gateway/store/upstream.h"
 #include "gateway/tls/tls_library.h"
 #include "process_usage.h"
+#include "worker_drain.h"
 
 /* Descriptors kept for the files of the next generation, so that a worker whose clients have
  * taken all the others can still adopt it. */
@@ -38,8 +39,7 @@ enum { RESERVE = GENERATION_FILES + 1 };
 /* Seconds that the judging of connections may hold up everything else in a turn of the loop. */
 static const ev_tstamp review_piece = 0.02;
 
-static const ev_tstamp retirement_end = 5; /* for answers that are under way after drain.timeout */
-static const ev_tstamp lookup_pause = 1;   /* between two questions for a look-up */
+static const ev_tstamp lookup_pause = 1; /* between two questions for a look-up */
 
 struct worker {
 	const struct worker_options *options;
@@ -48,7 +48,7 @@ struct worker {
 	struct services services;
 	struct listener *listener;
 	ev_io channel;
-	ev_timer drain_timer;
+	struct worker_drain drain;
 	ev_timer review;    /* connections wait to be judged by a new generation */
 	ev_timer dates;     /* certificates and licences end while connections go on */
 	ev_tstamp asked_at; /* for a look-up of the stores' names */
@@ -237,128 +237,6 @@ on_lost_store(void *arg)
 }
 
 static void
-on_drained(void *arg)
-{
-	struct worker *self = arg;
-	assert(self->services.draining || self->services.retiring);
-	ev_break(self->services.loop, EVBREAK_ALL);
-}
-
-static void
-drain_connection(struct connection *connection, void *arg)
-{
-	(void)arg;
-	connection_drain(connection);
-}
-
-static void
-close_connection(struct connection *connection, void *arg)
-{
-	(void)arg;
-	connection_close(connection, CLOSE_DRAIN_TIMEOUT);
-}
-
-static void
-on_drain_timeout(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct worker *self = timer->data;
-
-	(void)events;
-	assert(self->services.draining);
-	log_warning(
-	    "drain timeout: %zu connections are closed", listener_connection_count(self->listener));
-	listener_each(self->listener, close_connection, NULL);
-	ev_break(loop, EVBREAK_ALL);
-}
-
-/* Announced long enough: take no more connections, and leave when the last has ended. */
-static void
-start_draining(struct worker *self)
-{
-	struct services *services = &self->services;
-
-	assert(services->announcing && !services->draining);
-	listener_close(self->listener);
-	services->draining = true;
-	listener_each(self->listener, drain_connection, NULL);
-	if (listener_connection_count(self->listener) == 0) {
-		ev_break(services->loop, EVBREAK_ALL);
-		return;
-	}
-	listener_on_empty(self->listener, on_drained, self);
-	ev_set_cb(&self->drain_timer, on_drain_timeout);
-	ev_timer_set(&self->drain_timer, services->config->drain_timeout, 0.);
-	ev_timer_start(services->loop, &self->drain_timer);
-}
-
-static void
-on_announced(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop, (void)events;
-	start_draining(timer->data);
-}
-
-/* They had their time to ask once more: what rests is ended, the others after their answer. */
-static void
-end_retirement(struct worker *self)
-{
-	struct services *services = &self->services;
-
-	services->draining = true;
-	listener_each(self->listener, drain_connection, NULL);
-	ev_set_cb(&self->drain_timer, on_drain_timeout);
-	ev_timer_set(&self->drain_timer, retirement_end, 0.);
-	ev_timer_start(services->loop, &self->drain_timer);
-}
-
-static void
-on_retirement_over(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop, (void)events;
-	end_retirement(timer->data);
-}
-
-/* Takes no more connections. A client that rests may be about to ask: it has its answer, which says
- * that the connection ends. */
-static void
-retire(struct worker *self)
-{
-	struct services *services = &self->services;
-
-	if (services->announcing)
-		return;
-	services->retiring = true;
-	listener_close(self->listener);
-	if (listener_connection_count(self->listener) == 0) {
-		ev_break(services->loop, EVBREAK_ALL);
-		return;
-	}
-	listener_on_empty(self->listener, on_drained, self);
-	ev_timer_init(&self->drain_timer, on_retirement_over, services->config->drain_timeout, 0.);
-	self->drain_timer.data = self;
-	ev_timer_start(services->loop, &self->drain_timer);
-}
-
-static void
-announce_drain(struct worker *self)
-{
-	struct services *services = &self->services;
-
-	if (services->retiring && !services->draining) {
-		ev_timer_stop(services->loop, &self->drain_timer);
-		end_retirement(self);
-		return;
-	}
-	if (services->announcing)
-		return;
-	assert(!services->draining);
-	services->announcing = true;
-	ev_timer_init(&self->drain_timer, on_announced, services->config->drain_announce, 0.);
-	self->drain_timer.data = self;
-	ev_timer_start(services->loop, &self->drain_timer);
-}
-
-static void
 hold_reserve(struct worker *self)
 {
 	for (int i = 0; i < RESERVE; i++)
@@ -440,7 +318,7 @@ on_message(struct worker *self, const struct channel_message *message)
 		access_log_reopen(self->services.access_log, message->fds[0]);
 		break;
 	case CHANNEL_DRAIN:
-		announce_drain(self);
+		worker_drain_announce(&self->drain);
 		break;
 	case CHANNEL_CUT:
 		cut_connections(self, message);
@@ -449,7 +327,7 @@ on_message(struct worker *self, const struct channel_message *message)
 		listener_start(self->listener);
 		break;
 	case CHANNEL_RETIRE:
-		retire(self);
+		worker_drain_retire(&self->drain);
 		break;
 	default:
 		break;
@@ -490,6 +368,7 @@ set_up(struct worker *self)
 	services->turns = turns_new(services->loop, connection_turn);
 	snapshot_prepare();
 	self->listener = listener_new(services, options->sockets->all, options->sockets->count);
+	worker_drain_init(&self->drain, services, self->listener);
 	connection_count_name(services->metrics);
 	process_usage_begin(&self->usage);
 	ev_io_init(&self->channel, on_channel, options->channel, EV_READ);
@@ -508,8 +387,7 @@ tear_down(struct worker *self)
 {
 	struct services *services = &self->services;
 
-	listener_each(self->listener, close_connection, NULL);
-	assert(listener_connection_count(self->listener) == 0);
+	worker_drain_close(&self->drain);
 	listener_free(self->listener);
 	process_usage_end(&self->usage);
 	room_places_free(services->places);
