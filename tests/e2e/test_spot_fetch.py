@@ -470,6 +470,14 @@ int renameat(int a, const char *b, int c, const char *d)
     REAL(renameat);
     return real(a, fold(b, from), c, fold(d, to));
 }
+
+int renameat2(int a, const char *b, int c, const char *d, unsigned e)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    int (*real)(int, const char *, int, const char *, unsigned);
+    REAL(renameat2);
+    return real(a, fold(b, from), c, fold(d, to), e);
+}
 """
 
 

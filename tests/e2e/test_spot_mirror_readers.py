@@ -264,11 +264,14 @@ def begun(lab, release, slow):
     spot = lab.spot(slow.server, release=str(release), tries=1)
     folder = spot.folder / "mirror"
     process = subprocess.Popen([PROGRAM, "-q", "-c", spot.file, "mirror", folder])
-    common.wait_until(
-        lambda: list(folder.glob(".spot/staging/*/doc/b.txt"))
-        and any(path.stat().st_size > 50_000 for path in folder.glob(".spot/parts/*")),
-        "all but the rest of one file", 30,
-    )  # fmt: skip
+    small = {hashlib.sha256(FILES[name]).hexdigest() for name in FILES if name != "core.zip"}
+
+    def has_the_others():
+        objects = {path.parent.name + path.name for path in folder.glob(".spot/sha256/*/*")}
+        sizes = [path.stat().st_size for path in folder.glob(".spot/parts/*")]
+        return small <= objects | {name[2:] for name in objects} and max(sizes, default=0) > 50_000
+
+    common.wait_until(has_the_others, "all but the rest of one file")
     return spot, process, folder
 
 
