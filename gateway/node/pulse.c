@@ -18,7 +18,9 @@ pulse_new(void)
 	struct pulse *self =
 	    mmap(NULL, sizeof *self, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	return self == MAP_FAILED ? NULL : self;
+	if (self == MAP_FAILED)
+		return NULL;
+	return self;
 }
 
 void
