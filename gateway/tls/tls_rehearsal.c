@@ -35,18 +35,21 @@ key_like(X509 *ca)
 	}
 }
 
-static void
+/* False: CA has nothing to make it of. */
+static bool
 add_extension(X509 *certificate, X509 *ca, int nid, const char *value)
 {
 	X509V3_CTX ctx;
 
 	X509V3_set_ctx(&ctx, ca, certificate, NULL, NULL, 0);
 	X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, &ctx, nid, value);
-	if (extension == NULL || X509_add_ext(certificate, extension, -1) != 1)
+	if (extension != NULL && X509_add_ext(certificate, extension, -1) != 1)
 		abort();
 	X509_EXTENSION_free(extension);
+	return extension != NULL;
 }
 
+/* NULL: the key identifier of CA is none that a client's certificate could name. */
 static X509 *
 new_client(X509 *ca, EVP_PKEY *signer)
 {
@@ -60,17 +63,20 @@ new_client(X509 *ca, EVP_PKEY *signer)
 	        (const unsigned char *)"rehearsal", -1, -1, 0) != 1 ||
 	    X509_gmtime_adj(X509_getm_notBefore(client), -HOUR) == NULL ||
 	    X509_gmtime_adj(X509_getm_notAfter(client), HOUR) == NULL ||
-	    X509_set_pubkey(client, own) != 1)
+	    X509_set_pubkey(client, own) != 1 ||
+	    !add_extension(client, ca, NID_basic_constraints, "critical,CA:FALSE") ||
+	    !add_extension(client, ca, NID_key_usage, "critical,digitalSignature") ||
+	    !add_extension(client, ca, NID_ext_key_usage, "clientAuth"))
 		abort();
-	add_extension(client, ca, NID_basic_constraints, "critical,CA:FALSE");
-	add_extension(client, ca, NID_key_usage, "critical,digitalSignature");
-	add_extension(client, ca, NID_ext_key_usage, "clientAuth");
-	if (X509_get0_subject_key_id(ca) != NULL)
-		add_extension(client, ca, NID_authority_key_identifier, "keyid:always");
+	EVP_PKEY_free(own);
+	if (X509_get0_subject_key_id(ca) != NULL &&
+	    !add_extension(client, ca, NID_authority_key_identifier, "keyid:always")) {
+		X509_free(client);
+		return NULL;
+	}
 	bool ed25519 = EVP_PKEY_get_base_id(signer) == EVP_PKEY_ED25519;
 	if (X509_sign(client, signer, ed25519 ? NULL : EVP_sha256()) == 0)
 		abort();
-	EVP_PKEY_free(own);
 	return client;
 }
 
@@ -124,6 +130,11 @@ tls_rehearsal(
 		return "its key is neither RSA, EC nor Ed25519";
 	}
 	X509 *client = new_client(ca, signer);
+	if (client == NULL) {
+		EVP_PKEY_free(signer);
+		ERR_clear_error();
+		return "its subject key identifier is empty or damaged: renew it with another";
+	}
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	if (ctx == NULL || X509_STORE_CTX_init(ctx, store, client, NULL) != 1)
 		abort();
