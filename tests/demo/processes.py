@@ -10,8 +10,8 @@ import signal
 import subprocess
 import time
 
-START_SECONDS = 30
-END_SECONDS = 20
+START_SECONDS = 90
+END_SECONDS = 90
 STEP_SECONDS = 0.02
 LAST_LINES = 10
 

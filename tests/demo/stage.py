@@ -228,12 +228,12 @@ class Stage:
 
     # ---- asking about it ----------------------------------------------------------------------
 
-    def wait_generation(self, start=0):
-        """Waits for the gateway's report of a generation, from line START of its output on; the
-        match has groups text, number, live, workers and cut."""
+    def wait_generation(self, start=0, cut=r"\d+"):
+        """Waits for the gateway's report of a generation that has cut as many as the pattern CUT,
+        from line START of its output on; the match has groups text, live, workers and cut."""
         return self.gateway.wait_line(
-            r"info: generation (?P<number>\d+) (?P<text>live on (?P<live>\d+)/(?P<workers>\d+) "
-            r"workers: kept \d+, cut (?P<cut>\d+))$", start)
+            r"info: generation \d+ (?P<text>live on (?P<live>\d+)/(?P<workers>\d+) "
+            rf"workers: kept \d+, cut (?P<cut>{cut}))$", start)
 
     def url(self, path):
         return f"https://{HOST}:{self.port}{urllib.parse.quote(path)}"
