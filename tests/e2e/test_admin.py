@@ -14,6 +14,7 @@ import tempfile
 import threading
 
 import pytest
+import yaml
 from mirrorgate_test import client, common
 from mirrorgate_test.gateway import customer, policy
 from mirrorgate_test.store import write_sparse
@@ -313,7 +314,10 @@ def test_each_of_many_reloads_is_of_files_read_after_it_was_asked(gate, path):
         answers.append((serial, ask(path, "reload")["generation"]))
 
     for serial in range(2, 6):
-        gate.write_policy(policy(serial=serial))
+        # Whole at once: the load of the reload before may be reading it.
+        new = gate.policy_file.with_suffix(".new")
+        new.write_text(yaml.dump(policy(serial=serial)))
+        new.replace(gate.policy_file)
         thread = threading.Thread(target=reload, args=[serial])
         thread.start()
         if serial % 2:
