@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache_batch.h"
 #include "cache_private.h"
 #include "client/common/file.h"
 #include "client/common/lock.h"
@@ -132,7 +131,7 @@ cache_close(struct cache *self)
 		close_if_open(self->folders[i]);
 	close_if_open(self->root);
 	close_if_open(self->lock);
-	cache_batch_fini(self);
+	free(self->late); /* of a batch that nobody has ended */
 	free(self->folder);
 	free(self);
 }

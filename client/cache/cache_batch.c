@@ -88,15 +88,9 @@ cache_batch_end(struct cache *self, struct failure *failure)
 
 	for (size_t i = 0; i < self->late_count && done; i++)
 		done = settle(self, &self->late[i], failure);
-	cache_batch_fini(self);
-	return done;
-}
-
-void
-cache_batch_fini(struct cache *self)
-{
 	free(self->late);
 	self->late = NULL;
 	self->late_count = self->late_capacity = 0;
 	self->batch = false;
+	return done;
 }

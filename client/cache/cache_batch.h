@@ -28,7 +28,4 @@ bool cache_batch_end(struct cache *self, struct failure *failure);
  * there is none. */
 bool cache_batch_take(struct cache *self, const char *key, int fd, const struct digest *actual);
 
-/* Frees what a batch holds that nobody has ended. */
-void cache_batch_fini(struct cache *self);
-
 #endif
