@@ -366,7 +366,7 @@ on_gone(void *arg, unsigned peer)
 struct admin *
 admin_new(struct supervisor *supervisor)
 {
-	static const struct admin_server_events events = {on_request, on_gone};
+	static const struct admin_server_events events = {on_request, on_gone, ADMIN_PATIENCE};
 	struct admin *self = buffer_alloc(sizeof *self);
 
 	self->supervisor = supervisor;

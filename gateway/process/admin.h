@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { ADMIN_PATIENCE = 15 * 60 }; /* seconds that a request may wait for its answer */
+
 struct admin;
 struct supervisor;
 

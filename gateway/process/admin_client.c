@@ -6,15 +6,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "admin_server.h"
 #include "base/json_writer.h"
 #include "gateway/node/log.h"
-
-/* Longer than the gate itself waits. */
-enum { PATIENCE = (ADMIN_PATIENCE + 60) * 1000 }; /* milliseconds */
 
 static const char *
 remedy_of(int error)
@@ -32,8 +30,9 @@ remedy_of(int error)
 }
 
 static int
-connect_to(const char *path)
+connect_to(const char *path, int patience)
 {
+	const struct timeval limit = {.tv_sec = patience}; /* for a queue that is full, too */
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd;
 
@@ -43,7 +42,8 @@ connect_to(const char *path)
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+	    connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
 		return fd;
 	log_error("%s: %s%s", path, strerror(errno), remedy_of(errno));
 	if (fd >= 0)
@@ -70,13 +70,13 @@ send_request(int fd, const char *command, const char *name)
 
 /* Reads one line into TEXT. False when it did not come whole. */
 static bool
-receive_line(int fd, struct buffer *text)
+receive_line(int fd, int patience, struct buffer *text)
 {
 	enum { PIECE = 65536 };
 
 	while (buffer_size(text) < ADMIN_ANSWER_MAX) {
 		struct pollfd readable = {.fd = fd, .events = POLLIN};
-		if (poll(&readable, 1, PATIENCE) <= 0)
+		if (poll(&readable, 1, patience * 1000) <= 0)
 			return false;
 		ssize_t n = recv(fd, buffer_reserve(text, PIECE), PIECE, 0);
 		if (n <= 0)
@@ -91,18 +91,21 @@ receive_line(int fd, struct buffer *text)
 }
 
 json_t *
-admin_client_ask(const char *socket, const char *command, const char *name, struct buffer *text)
+admin_client_ask(
+    const char *socket, const char *command, const char *name, int patience, struct buffer *text)
 {
 	json_t *answer = NULL;
-	int fd = connect_to(socket);
+	int fd = connect_to(socket, patience);
 
 	if (fd < 0)
 		return NULL;
-	if (send_request(fd, command, name) && receive_line(fd, text))
+	if (send_request(fd, command, name) && receive_line(fd, patience, text))
 		answer = json_loads(buffer_bytes(text), JSON_REJECT_DUPLICATES, NULL);
 	close(fd);
 	if (!json_is_object(answer)) {
-		log_error("%s: the gate ended the connection without an answer", socket);
+		log_error(
+		    "%s: the gate ended the connection, or let it wait too long, without an answer",
+		    socket);
 		json_decref(answer);
 		return NULL;
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "admin_client.h"
 #include "admin_page.h"
 #include "gateway/node/log.h"
@@ -138,7 +139,9 @@ static int
 ask_once(const struct command *command, const struct options *options)
 {
 	struct buffer text = {0};
-	json_t *answer = admin_client_ask(options->socket, command->name, options->name, &text);
+	/* Longer than the gate itself waits. */
+	json_t *answer = admin_client_ask(
+	    options->socket, command->name, options->name, ADMIN_PATIENCE + 60, &text);
 	bool good = answer != NULL && (command->is_good == NULL || command->is_good(answer));
 
 	if (answer != NULL && options->json) {

@@ -205,7 +205,7 @@ take_request(struct peer *peer, bool is_line)
 	unsigned number = (unsigned)(peer - self->peers);
 
 	peer->state = PEER_WAITS;
-	set_timer(peer, ADMIN_PATIENCE);
+	set_timer(peer, self->events->patience);
 	if (is_line)
 		self->events->on_request(self->arg, number, buffer_bytes(&peer->in));
 	else

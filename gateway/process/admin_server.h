@@ -17,7 +17,6 @@ enum {
 	ADMIN_PEERS = 8,          /* at a time; more wait in the socket's queue */
 	ADMIN_REQUEST_MAX = 4096, /* bytes, the end of the line included */
 	ADMIN_REQUEST_TIME = 5,   /* seconds for the request to come, and for the answer to leave */
-	ADMIN_PATIENCE = 15 * 60, /* seconds until a request that waits is given up */
 	ADMIN_ANSWER_MAX = 1 << 20, /* bytes that a client has to be able to take */
 };
 
@@ -27,6 +26,7 @@ struct admin_server_events {
 	void (*on_request)(void *arg, unsigned peer, const char *line);
 	/* PEER, who waits for an answer, has gone or is given up: it gets none. */
 	void (*on_gone)(void *arg, unsigned peer);
+	double patience; /* seconds until a request that waits is given up */
 };
 
 struct admin_server;
