@@ -60,6 +60,7 @@ look_at(struct child *child)
 	struct supervisor *self = child->supervisor;
 	uint64_t beats = pulse_beats(child->pulse);
 
+	assert(child->pid > 0);
 	if (beats != child->beats) {
 		child->beats = beats;
 		child->still = 0;
@@ -153,6 +154,7 @@ supervisor_crash_ended(struct child *child, int status)
 void
 supervisor_crash_replace(struct child *child)
 {
+	assert(child->pid > 0); /* 0 would be every process of this one's group */
 	child->ends_by = WORKER_END_REPLACED;
 	kill(child->pid, SIGKILL);
 }
@@ -162,6 +164,7 @@ supervisor_crash_replace(struct child *child)
 void
 supervisor_crash_started(struct child *child)
 {
+	assert(child->pid == 0);
 	pulse_forget(child->pulse);
 	child->beats = pulse_beats(child->pulse);
 	child->still = 0;

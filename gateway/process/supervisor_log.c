@@ -52,6 +52,7 @@ on_hand_log_again(struct ev_loop *loop, ev_timer *timer, int events)
 void
 supervisor_log_take(struct supervisor *self, int fd)
 {
+	assert(fd >= 0);
 	if (self->access_log > STDERR_FILENO)
 		close(self->access_log);
 	self->access_log = fd;

@@ -34,6 +34,7 @@ forget_follower(struct supervisor *self)
 {
 	struct follower *follower = &self->follower;
 
+	assert(follower->pid > 0 && follower->channel >= 0);
 	ev_timer_stop(self->loop, &follower->patience);
 	ev_io_stop(self->loop, &follower->io);
 	ev_child_stop(self->loop, &follower->exit);
@@ -58,6 +59,7 @@ give_up(struct supervisor *self, const char *why)
 static void
 end_follower(struct supervisor *self, const char *why)
 {
+	assert(self->follower.pid > 0); /* 0 would be every process of this one's group */
 	kill(self->follower.pid, SIGKILL);
 	(void)waitpid(self->follower.pid, NULL, 0);
 	give_up(self, why);
@@ -81,6 +83,7 @@ on_exit_of_follower(struct ev_loop *loop, ev_child *watcher, int events)
 static void
 stop_admin(struct supervisor *self)
 {
+	assert(!self->draining && !self->retired);
 	admin_on_draining(self->admin);
 	admin_free(self->admin);
 	self->admin = NULL;
@@ -90,6 +93,7 @@ stop_admin(struct supervisor *self)
 static void
 start_admin(struct supervisor *self)
 {
+	assert(self->admin == NULL);
 	if (self->config->admin_socket != NULL)
 		self->admin = admin_new(self);
 }
@@ -127,6 +131,7 @@ on_message_of_follower(struct ev_loop *loop, ev_io *io, int events)
 	struct channel_message message;
 
 	(void)loop, (void)events;
+	assert(io->fd == self->follower.channel);
 	enum channel_result result = channel_receive(io->fd, &message);
 	if (result == CHANNEL_NOTHING)
 		return;
@@ -141,6 +146,8 @@ start_follower(struct supervisor *self)
 {
 	struct follower *follower = &self->follower;
 	int *fds;
+
+	assert(follower->pid == 0 && follower->channel == -1 && !self->draining);
 	size_t count = sockets_list(self->sockets, &fds);
 	pid_t pid = upgrade_start(fds, count, &follower->channel);
 
@@ -184,6 +191,7 @@ on_upgrade(struct ev_loop *loop, ev_signal *signal, int events)
 void
 supervisor_upgrade_note(struct supervisor *self, int number)
 {
+	assert(number == SIGHUP || number == SIGUSR1);
 	if (number == SIGHUP)
 		self->follower.reload = true;
 	else
@@ -221,6 +229,7 @@ supervisor_upgrade_is_waiting(const struct supervisor *self)
 static void
 stop_waiting(struct supervisor *self)
 {
+	assert(supervisor_upgrade_is_waiting(self));
 	ev_io_stop(self->loop, &self->before_io);
 	close(self->before);
 	self->before = -1;
