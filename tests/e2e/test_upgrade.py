@@ -294,8 +294,9 @@ def test_a_reload_that_comes_meanwhile_is_made_up_for(lab):
     match = gate.wait_line(r"mirrorgate: info: upgrade: process (\d+) has taken over", start)
     gate.retired.append(gate.process)
     gate.process = Follower(int(match[1]))
-    gate.first_workers = gate.workers()
+    # By the loader, which has a name of its own by then.
     gate.wait_line(r"mirrorgate: info: policy: serial 2 unchanged", start)
+    gate.first_workers = gate.workers()
     assert gate.get(SMALL, who="globex").status == 200
 
 
