@@ -15,10 +15,10 @@ import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from . import common
+from .rsa_keys import rsa_key
 
 SERVER_NAME = "updates.example.com"
 
@@ -97,7 +97,7 @@ class Authority:
         issuer_key = serialization.load_pem_private_key(
             (self.folder / "ca.key").read_bytes(), password=None
         )
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = rsa_key()
         now = datetime.datetime.utcnow()
         builder = (
             x509.CertificateBuilder()
@@ -170,7 +170,7 @@ class World:
 def self_signed_ca(days):
     """A CA of its own as PEM, valid from DAYS[0] to DAYS[1], seen from today."""
     now = datetime.datetime.utcnow()
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = rsa_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "A CA out of time")])
     made = (
         x509.CertificateBuilder()

@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Usage, NameOID, ObjectI
 
 from .. import common, forge, pki
 from ..client import Connection
+from ..rsa_keys import rsa_key
 from . import bench as benches
 from .refused import SMALL, everything, first_status
 
@@ -30,10 +31,6 @@ C, O, CN, OU = (NameOID.COUNTRY_NAME, NameOID.ORGANIZATION_NAME, NameOID.COMMON_
                 NameOID.ORGANIZATIONAL_UNIT_NAME)
 PROXY_CERT_INFO = ObjectIdentifier("1.3.6.1.5.5.7.1.14")
 UNKNOWN = ObjectIdentifier("1.3.6.1.4.1.99999.1")
-
-
-def rsa_key(bits=2048):
-    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def name_of(*rdns):
@@ -130,13 +127,18 @@ def good(maker):
     return key, leaf
 
 
-def plain(*, bits=2048, curve=None, **flaw):
+def plain(*, curve=None, **flaw):
     def make(maker):
-        key = ec.generate_private_key(curve) if curve else rsa_key(bits)
+        key = ec.generate_private_key(curve) if curve else rsa_key()
         leaf, _ = maker.sign(key=key, **flaw)
         return key, leaf
 
     return make
+
+
+def weak(maker):
+    leaf, key = maker.sign(key=rsa.generate_private_key(public_exponent=65537, key_size=1024))
+    return key, leaf
 
 
 def self_signed(maker):
@@ -319,7 +321,7 @@ FLAWS = {
     "self-signed": (self_signed, "self-signed certificate"),
     "sha-1": (plain(digest="sha1"), TOO_WEAK),
     "md5": (plain(digest="md5"), TOO_WEAK),
-    "rsa-1024": (plain(bits=1024), None),
+    "rsa-1024": (weak, None),
     "p-224": (plain(curve=ec.SECP224R1()), None),
     "a-ca": (plain(ca=True), WRONG_PURPOSE),
     "a-ca-that-may-sign": (plain(ca=True, signs=True), "the certificate is a CA's"),

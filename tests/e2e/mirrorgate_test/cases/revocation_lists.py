@@ -11,9 +11,9 @@ import typing
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .. import forge
+from ..rsa_keys import rsa_key
 from . import bench as benches
 from .refused import SMALL, everything, first_status
 
@@ -102,7 +102,7 @@ def broken(forge):
 
 
 def by_a_stranger(forge):
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = rsa_key()
     return pem(forge.list(key=key))
 
 
