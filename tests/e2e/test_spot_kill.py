@@ -12,11 +12,9 @@ from mirrorgate_test.spot import PROGRAM
 
 from test_spot_fetch import BASE, publish, tree
 
-# Fewer where each takes several times as long; the release build is killed as often as it takes.
-SHARE = 4 if common.INSTRUMENTED else 1
-KILLS = 100 // SHARE  # of fetch
-KILLS_OF_UPDATES = 24 // SHARE
-KILLS_OF_OTHERS = 100 // SHARE  # gc and verify
+KILLS = 100 // common.STRIDE  # of fetch
+KILLS_OF_UPDATES = 24 // common.STRIDE
+KILLS_OF_OTHERS = 100 // common.STRIDE  # gc and verify
 
 
 def content(name, size):

@@ -395,7 +395,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(shop):
     shop.run("snapshot", "prod-1", "--from", given(shop))
     whole = time.monotonic() - began
     waiting = 0
-    for n in range(100):
+    for n in range(100 // common.STRIDE):
         file = given(shop, f"step-core 10.{n}\n")
         process = subprocess.Popen([PROGRAM, "-q", "-c", shop.file, "snapshot", "prod-1", "--from", file])
         time.sleep(chance.uniform(0, whole))
