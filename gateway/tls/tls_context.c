@@ -32,7 +32,7 @@ struct tls_context {
 	unsigned char fingerprint[DIGEST_SHA256_BYTES]; /* of the material */
 	SSL_CTX *ssl;
 	struct tls_verify *verify;
-	struct tls_verified *verified; /* by `verify`, when a session was resumed */
+	struct tls_verified *verified; /* by `verify`, without other certificates */
 	struct tls_tickets *tickets;
 	struct tls_sessions *sessions;
 };
@@ -169,6 +169,17 @@ tls_context_verify_resumed(struct tls_context *self, X509 *leaf, struct identity
 		tls_verified_add(
 		    self->verified, leaf, identity, now, tls_verify_good_until(self->verify, leaf));
 	return defect;
+}
+
+void
+tls_context_verified(
+    struct tls_context *self, const STACK_OF(X509) * chain, const struct identity *identity)
+{
+	if (!tls_verify_needs_no_other(self->verify, chain))
+		return;
+	const X509 *leaf = sk_X509_value(chain, 0);
+	tls_verified_add(
+	    self->verified, leaf, identity, time(NULL), tls_verify_good_until(self->verify, leaf));
 }
 
 /* A ticket has been decrypted (SSL_CTX_set_session_ticket_cb(3)). One that is too old, or whose

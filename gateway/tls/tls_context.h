@@ -64,6 +64,12 @@ void tls_context_retire(struct tls_context *self);
 const char *tls_context_verify_resumed(
     struct tls_context *self, X509 *leaf, struct identity *identity);
 
+/* CHAIN, from a client's certificate on, has just been found good in a full handshake, as IDENTITY:
+ * when it is good without what the client sent, its sessions need not be verified from the start.
+ */
+void tls_context_verified(
+    struct tls_context *self, const STACK_OF(X509) * chain, const struct identity *identity);
+
 /* Records that a client may send without application data; see tls_stream.h. */
 unsigned tls_context_records_without_data(const struct tls_context *self);
 

@@ -230,6 +230,9 @@ tls_stream_handshake(struct tls_stream *self)
 	} else if (SSL_get_verify_result(self->ssl) != X509_V_OK ||
 	           self->identity.subject[0] == '\0') {
 		defect = "the client certificate was not verified";
+	} else {
+		tls_context_verified(
+		    self->context, SSL_get0_verified_chain(self->ssl), &self->identity);
 	}
 	self->records = 0;
 	if (defect == NULL)

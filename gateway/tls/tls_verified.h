@@ -2,10 +2,11 @@
  * Whom certain rules have let in already, and until when they would.
  *
  * A session is verified anew whenever it is resumed, twice: before it is taken up, and when the
- * handshake is done. As long as the rules are the same bytes, which is as long as their tls_context
- * is, only the clock can change the answer. So what was good once is good until the first of the
- * dates that were looked at: the certificate's, the CAs', the lists'. A clock that goes back ends
- * what is kept here. A new CA, a new list is a new context, which begins with nothing.
+ * handshake is done; and before that, in the full handshake it comes from. As long as the rules are
+ * the same bytes, which is as long as their tls_context is, only the clock can change the answer.
+ * So what was good once is good until the first of the dates that were looked at: the
+ * certificate's, the CAs', the lists'. A clock that goes back ends what is kept here. A new CA, a
+ * new list is a new context, which begins with nothing.
  */
 #ifndef GATEWAY_TLS_VERIFIED_H
 #define GATEWAY_TLS_VERIFIED_H

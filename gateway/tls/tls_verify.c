@@ -258,6 +258,15 @@ tls_verify_certificate(
 	return judgement.defect;
 }
 
+bool
+tls_verify_needs_no_other(const struct tls_verify *self, const STACK_OF(X509) * chain)
+{
+	for (int i = 1; i < sk_X509_num(chain); i++)
+		if (!tls_cas_has(self->cas, sk_X509_value(chain, i)))
+			return false;
+	return sk_X509_num(chain) > 1;
+}
+
 static time_t
 earlier(time_t until, time_t end)
 {

@@ -46,6 +46,10 @@ const char *tls_verify_judge(
 const char *tls_verify_certificate(
     struct tls_verify *self, X509 *leaf, STACK_OF(X509) * chain, struct identity *identity);
 
+/* True when CHAIN, a verified path from a leaf, needs nobody but CAs in use: the leaf is good
+ * without what its client sent with it. */
+bool tls_verify_needs_no_other(const struct tls_verify *self, const STACK_OF(X509) * chain);
+
 /* Until when LEAF, if it is good now, stays so at least, while the clock goes on. */
 time_t tls_verify_good_until(const struct tls_verify *self, const X509 *leaf);
 

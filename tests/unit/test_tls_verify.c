@@ -84,6 +84,27 @@ test_a_ca_that_the_client_sends_along_is_not_trusted(void **state)
 }
 
 static void
+test_a_path_says_whether_it_needs_a_certificate_of_the_client(void **state)
+{
+	(void)state;
+	struct authority below =
+	    authority_new("Issuing CA", "other", &(struct certificate_spec){.issuer = &ca});
+	X509 *leaf = certificates_make(&(struct certificate_spec){.issuer = &ca});
+	STACK_OF(X509) *chain = sk_X509_new_null();
+
+	sk_X509_push(chain, leaf);
+	assert_false(tls_verify_needs_no_other(rules, chain));
+	sk_X509_push(chain, ca.certificate);
+	assert_true(tls_verify_needs_no_other(rules, chain));
+	sk_X509_insert(chain, below.certificate, 1);
+	assert_false(tls_verify_needs_no_other(rules, chain));
+	assert_false(tls_verify_needs_no_other(rules, NULL));
+	sk_X509_free(chain);
+	X509_free(leaf);
+	authority_free(&below);
+}
+
+static void
 test_a_forged_signature_is_refused(void **state)
 {
 	(void)state;
@@ -383,6 +404,7 @@ main(void)
 	    cmocka_unit_test(test_a_good_certificate_is_verified),
 	    cmocka_unit_test(test_certificates_of_others_are_refused),
 	    cmocka_unit_test(test_a_ca_that_the_client_sends_along_is_not_trusted),
+	    cmocka_unit_test(test_a_path_says_whether_it_needs_a_certificate_of_the_client),
 	    cmocka_unit_test(test_a_forged_signature_is_refused),
 	    cmocka_unit_test(test_a_certificate_is_good_between_its_dates_only),
 	    cmocka_unit_test(test_an_unknown_extension_is_refused_only_when_critical),
