@@ -21,7 +21,7 @@
 enum { NAME_MAX_LEN = 128 }; /* bytes of a customer's id or a serial number */
 
 /* What a peer waits for. */
-enum wait_for { WAIT_NOTHING, WAIT_LOAD, WAIT_LIVE, WAIT_CUT };
+enum wait_for { WAIT_NOTHING, WAIT_LOAD, WAIT_LIVE, WAIT_CUT, WAIT_UPGRADE };
 
 struct wait {
 	enum wait_for what;
@@ -206,6 +206,46 @@ reload(struct admin *self, unsigned peer)
 	supervisor->on_reload(supervisor);
 }
 
+/* ---- upgrade ---- */
+
+static void
+upgrade(struct admin *self, unsigned peer)
+{
+	char why[UPGRADE_WHY_MAX];
+
+	/* A program that cannot be started has not been waited for before this is heard of. */
+	if (supervisor_upgrade_begin(self->supervisor, why))
+		self->waits[peer].what = WAIT_UPGRADE;
+	else
+		admin_server_refuse(self->server, peer, why);
+}
+
+void
+admin_on_handing_over(struct admin *self)
+{
+	if (self != NULL)
+		admin_server_close(self->server);
+}
+
+void
+admin_on_upgrade_ended(struct admin *self, pid_t pid, const char *why)
+{
+	for (unsigned i = 0; self != NULL && i < ADMIN_PEERS; i++) {
+		struct buffer out = {0};
+		if (self->waits[i].what != WAIT_UPGRADE)
+			continue;
+		self->waits[i].what = WAIT_NOTHING;
+		buffer_puts(&out, "{");
+		json_writer_member(&out, "upgrade", why == NULL ? "done" : "failed");
+		json_writer_number(&out, "pid", (unsigned long long)pid);
+		json_writer_number(&out, "before", (unsigned long long)getpid());
+		json_writer_member(&out, "reason", why);
+		buffer_puts(&out, "}");
+		admin_server_answer(self->server, i, &out);
+		buffer_fini(&out);
+	}
+}
+
 /* ---- drain ---- */
 
 static void
@@ -328,13 +368,15 @@ obey(struct admin *self, unsigned peer, const char *command, const char *name)
 		answer_customers(self, peer);
 	else if (strcmp(command, "reload") == 0)
 		reload(self, peer);
+	else if (strcmp(command, "upgrade") == 0)
+		upgrade(self, peer);
 	else if (strcmp(command, "drain") == 0)
 		drain(self, peer);
 	else if (strcmp(command, "cut") == 0)
 		cut(self, peer, name);
 	else
 		admin_server_refuse(self->server, peer,
-		    "\"command\" must be status, customers, reload, drain or cut");
+		    "\"command\" must be status, customers, reload, upgrade, drain or cut");
 }
 
 static void

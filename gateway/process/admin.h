@@ -1,18 +1,16 @@
 /*
  * What an administrator may ask of a running gate by `admin_socket`, and what is answered. A
- * request is {"command": ...} with one of status, customers, reload, drain and cut (with "name");
- * an answer is one object, with "error" when nothing was done.
+ * request is {"command": ...} with one of status, customers, reload, upgrade, drain and cut (with
+ * "name"); an answer is one object, with "error" when nothing was done.
  *
  * Each function does nothing when SELF is NULL, as it is without `admin_socket`.
- *
- * A command that hands the listening sockets to another program belongs beside drain in admin.c;
- * that program cannot listen at `admin_socket` before this one has given it up (admin_server.h).
  */
 #ifndef GATEWAY_ADMIN_H
 #define GATEWAY_ADMIN_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { ADMIN_PATIENCE = 15 * 60 }; /* seconds that a request may wait for its answer */
 
@@ -35,5 +33,9 @@ void admin_on_cut(struct admin *self, unsigned worker, uint64_t ticket, uint32_t
 void admin_on_end_of_worker(struct admin *self, unsigned worker);
 /* Nothing is loaded any more. */
 void admin_on_draining(struct admin *self);
+/* The socket is given up to the process that takes over; who waits is still answered. */
+void admin_on_handing_over(struct admin *self);
+/* Process PID has taken over, when WHY is NULL; it has not, for WHY. */
+void admin_on_upgrade_ended(struct admin *self, pid_t pid, const char *why);
 
 #endif

@@ -22,6 +22,7 @@ static const char default_socket[] = "/run/mirrorgate/admin.sock";
 const char admin_command_usage[] = "       mirrorgate status [-s SOCKET] [--json] [--watch]\n"
                                    "       mirrorgate customers [-s SOCKET] [--json] [--watch]\n"
                                    "       mirrorgate reload [-s SOCKET] [--json]\n"
+                                   "       mirrorgate upgrade [-s SOCKET] [--json]\n"
                                    "       mirrorgate drain [-s SOCKET] [--json]\n"
                                    "       mirrorgate cut CUSTOMER|SERIAL [-s SOCKET] [--json]\n";
 
@@ -79,6 +80,25 @@ print_reload(const json_t *answer)
 		log_error("configuration refused, the one in force stays: %s", reason);
 }
 
+static bool
+is_upgraded(const json_t *answer)
+{
+	return strcmp(text_of(answer, "upgrade"), "done") == 0;
+}
+
+static void
+print_upgrade(const json_t *answer)
+{
+	long long pid = number_of(answer, "pid"), before = number_of(answer, "before");
+
+	if (is_upgraded(answer))
+		printf("process %lld has taken over from %lld\n", pid, before);
+	else
+		log_error("upgrade failed: process %lld %s; the one before, %lld, goes on. The "
+		          "gate's log has the reason",
+		    pid, text_of(answer, "reason"), before);
+}
+
 static void
 print_drain(const json_t *answer)
 {
@@ -106,7 +126,6 @@ print_cut(const json_t *answer)
 		log_error("no connection of a customer or certificate of this name is open");
 }
 
-/* A command that hands over to another program, `upgrade`, has its row here. */
 static const struct command {
 	const char *name;
 	void (*print)(const json_t *answer);
@@ -116,6 +135,7 @@ static const struct command {
     {"status", print_status, NULL, true, false},
     {"customers", print_customers, NULL, true, false},
     {"reload", print_reload, is_live, false, false},
+    {"upgrade", print_upgrade, is_upgraded, false, false},
     {"drain", print_drain, NULL, false, false},
     {"cut", print_cut, is_cut, false, true},
 };

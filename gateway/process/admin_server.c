@@ -122,7 +122,7 @@ listen_at(const char *path, const char **why)
 static void
 watch_for_peers(struct admin_server *self)
 {
-	if (self->peer_count < ADMIN_PEERS)
+	if (self->fd >= 0 && self->peer_count < ADMIN_PEERS)
 		ev_io_start(self->loop, &self->io);
 	else
 		ev_io_stop(self->loop, &self->io);
@@ -341,27 +341,40 @@ admin_server_forget(struct admin_server *self)
 {
 	if (self == NULL)
 		return;
-	close(self->fd);
+	if (self->fd >= 0)
+		close(self->fd);
 	for (unsigned i = 0; i < ADMIN_PEERS; i++)
 		if (self->peers[i].state != PEER_FREE)
 			close(self->peers[i].io.fd);
 }
 
 void
-admin_server_free(struct admin_server *self)
+admin_server_close(struct admin_server *self)
 {
 	struct stat status;
 
-	if (self == NULL)
+	if (self->fd < 0)
 		return;
 	for (unsigned i = 0; i < ADMIN_PEERS; i++)
-		if (self->peers[i].state != PEER_FREE)
+		if (self->peers[i].state == PEER_ASKS)
 			end_peer(&self->peers[i]);
 	ev_io_stop(self->loop, &self->io);
 	close(self->fd);
+	self->fd = -1;
 	if (lstat(self->path, &status) == 0 && status.st_dev == self->device &&
 	    status.st_ino == self->inode)
 		(void)unlink(self->path);
+}
+
+void
+admin_server_free(struct admin_server *self)
+{
+	if (self == NULL)
+		return;
+	admin_server_close(self);
+	for (unsigned i = 0; i < ADMIN_PEERS; i++)
+		if (self->peers[i].state != PEER_FREE)
+			end_peer(&self->peers[i]);
 	free(self->path);
 	free(self);
 }

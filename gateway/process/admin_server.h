@@ -37,6 +37,9 @@ struct admin_server *admin_server_new(
     struct ev_loop *loop, const char *path, const struct admin_server_events *events, void *arg);
 /* Removes the socket, if it is still its own. */
 void admin_server_free(struct admin_server *self);
+/* Listens no more and removes the socket, for another process to listen there; who waits for an
+ * answer may still be given it. */
+void admin_server_close(struct admin_server *self);
 /* In a process forked from the one that listens: closes the descriptors. The loop is not touched.
  */
 void admin_server_forget(struct admin_server *self);

@@ -421,6 +421,7 @@ set_up(struct supervisor *self, struct config *config)
 static void
 tear_down(struct supervisor *self)
 {
+	supervisor_upgrade_fini(self);
 	admin_free(self->admin);
 	loader_free(self->loader);
 	sockets_close(self->sockets);

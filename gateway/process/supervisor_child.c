@@ -216,6 +216,8 @@ run_child(struct child *child, int channel)
 		crash_trace_install(child->index);
 	loader_forget(self->loader);
 	admin_forget(self->admin);
+	bool holds = supervisor_upgrade_is_waiting(self);
+	supervisor_upgrade_forget(self);
 	ev_loop_destroy(self->loop);
 	sockets_keep_only(self->sockets, child->index);
 	struct worker_options options = {
@@ -231,7 +233,7 @@ run_child(struct child *child, int channel)
 	    .quota = self->quota,
 	    .marks = self->marks,
 	    .pulse = child->pulse,
-	    .holds = supervisor_upgrade_is_waiting(self),
+	    .holds = holds,
 	};
 	exit(worker_run(&options));
 }

@@ -51,6 +51,7 @@ struct child {
 /* The process that is to take over from this one. */
 struct follower {
 	pid_t pid;           /* 0: there is none */
+	pid_t successor;     /* the one that was told to take over; 0: none was */
 	int channel;         /* -1: none */
 	bool reload, reopen; /* it has to, for this one was told meanwhile */
 	ev_io io;
@@ -141,8 +142,16 @@ void supervisor_crash_replace(struct child *child);
 
 /* ---- supervisor_upgrade.c: this program started anew, to take over ---- */
 
+enum { UPGRADE_WHY_MAX = 128 }; /* bytes */
+
 /* When there is a loop; `before` has been set. */
 void supervisor_upgrade_init(struct supervisor *self);
+/* When the loop has ended: waits until the process that was told to take over has. */
+void supervisor_upgrade_fini(struct supervisor *self);
+
+/* Starts the program that is to take over; admin_on_upgrade_ended() says what came of it. False,
+ * after logging WHY, when it is not started. */
+bool supervisor_upgrade_begin(struct supervisor *self, char why[UPGRADE_WHY_MAX]);
 
 /* Whether this process is to take over from another and has not: its workers accept nothing. */
 bool supervisor_upgrade_is_waiting(const struct supervisor *self);
@@ -152,6 +161,8 @@ void supervisor_upgrade_ready(struct supervisor *self);
 /* This process was told by the signal NUMBER, SIGHUP or SIGUSR1, what its follower has to do too.
  */
 void supervisor_upgrade_note(struct supervisor *self, int number);
+/* In a process forked from the supervisor: the channel between the two is not its own. */
+void supervisor_upgrade_forget(struct supervisor *self);
 /* Ends a follower that has not taken over. */
 void supervisor_upgrade_cancel(struct supervisor *self);
 /* This process, which has handed over, does not wait until its clients ask once more. */

@@ -4,14 +4,17 @@
  *
  *   follower: builds its generation, starts workers that hold -> READY
  *   gate:     TAKE_OVER, then its workers accept no more and end with their connections
- *   follower: its workers accept
+ *   follower: its workers accept -> READY
  *
  * The hard part is that the gate goes on as if nothing had been until READY, and does not come back
- * after it. Meanwhile what waits at the sockets, which both have, waits for whoever accepts.
+ * after the first READY. Meanwhile what waits at the sockets, which both have, waits for whoever
+ * accepts.
  */
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -25,6 +28,8 @@
 #include "notify.h"
 #include "supervisor_private.h"
 #include "upgrade.h"
+
+enum { SUCCESSOR_PATIENCE = 60 * 1000 }; /* milliseconds */
 
 /* ---- the gate that serves ---- */
 
@@ -53,6 +58,7 @@ give_up(struct supervisor *self, const char *why)
 	log_error(
 	    "upgrade failed: process %d %s; this one, %d, goes on", (int)pid, why, (int)getpid());
 	configuration_remember(self->config); /* the other may have written its own down */
+	admin_on_upgrade_ended(self->admin, pid, why);
 }
 
 /* Ends the follower, and with it its workers. */
@@ -79,12 +85,9 @@ on_exit_of_follower(struct ev_loop *loop, ev_child *watcher, int events)
 	give_up(watcher->data, "ended before it was ready");
 }
 
-/* Only one of the two can listen there. */
 static void
-stop_admin(struct supervisor *self)
+free_admin(struct supervisor *self)
 {
-	assert(!self->draining && !self->retired);
-	admin_on_draining(self->admin);
 	admin_free(self->admin);
 	self->admin = NULL;
 }
@@ -98,18 +101,73 @@ start_admin(struct supervisor *self)
 		self->admin = admin_new(self);
 }
 
+/* The successor serves, or it is gone. */
+static void
+on_end_of_upgrade(struct supervisor *self)
+{
+	struct follower *follower = &self->follower;
+	bool is_gone = waitpid(follower->successor, NULL, WNOHANG) != 0;
+
+	ev_io_stop(self->loop, &follower->io);
+	close(follower->channel);
+	follower->channel = -1;
+	admin_on_upgrade_ended(self->admin, follower->successor,
+	    is_gone ? "ended as it took over, and nobody serves" : NULL);
+	free_admin(self);
+}
+
+static void
+on_message_of_successor(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct channel_message message;
+
+	(void)loop, (void)events;
+	if (channel_receive(io->fd, &message) != CHANNEL_NOTHING)
+		on_end_of_upgrade(io->data);
+}
+
+/* It was told to take over, and will say that it has. */
+static void
+await_successor(struct supervisor *self)
+{
+	struct follower *follower = &self->follower;
+
+	ev_timer_stop(self->loop, &follower->patience);
+	ev_child_stop(self->loop, &follower->exit);
+	ev_io_stop(self->loop, &follower->io);
+	follower->successor = follower->pid;
+	follower->pid = 0;
+	ev_set_cb(&follower->io, on_message_of_successor);
+	ev_io_start(self->loop, &follower->io);
+}
+
+void
+supervisor_upgrade_fini(struct supervisor *self)
+{
+	struct pollfd ended = {.fd = self->follower.channel, .events = POLLIN};
+
+	/* Workers may be gone before the successor has started its own. */
+	if (self->follower.successor == 0 || self->follower.channel < 0)
+		return;
+	(void)poll(&ended, 1, SUCCESSOR_PATIENCE);
+	on_end_of_upgrade(self);
+}
+
 static void
 hand_over(struct supervisor *self)
 {
 	const struct channel_message message = {.type = CHANNEL_TAKE_OVER};
 	struct follower follower = self->follower;
 
+	assert(!self->draining && !self->retired);
 	notify_main_process(follower.pid);
-	stop_admin(self);
+	admin_on_draining(self->admin);
+	admin_on_handing_over(self->admin); /* only one of the two can listen there */
 	if (!channel_send(follower.channel, &message)) {
 		notify_main_process(getpid());
-		start_admin(self);
 		end_follower(self, "could not be told to take over");
+		free_admin(self);
+		start_admin(self);
 		return;
 	}
 	/* Files may have changed since it read them. */
@@ -117,7 +175,7 @@ hand_over(struct supervisor *self)
 		kill(follower.pid, SIGHUP);
 	if (follower.reopen)
 		kill(follower.pid, SIGUSR1);
-	forget_follower(self);
+	await_successor(self);
 	log_info(
 	    "upgrade: process %d takes over from this one, %d", (int)follower.pid, (int)getpid());
 	self->retired = true;
@@ -141,7 +199,7 @@ on_message_of_follower(struct ev_loop *loop, ev_io *io, int events)
 		end_follower(self, "ended before it was ready");
 }
 
-static void
+static bool
 start_follower(struct supervisor *self)
 {
 	struct follower *follower = &self->follower;
@@ -155,7 +213,7 @@ start_follower(struct supervisor *self)
 	if (pid < 0) {
 		log_error("upgrade failed, there can be no process: %s", strerror(errno));
 		metrics_add(self->metrics, self->count, METRIC_UPGRADES_FAILED, 1);
-		return;
+		return false;
 	}
 	log_info("upgrade: process %d is started", (int)pid);
 	follower->pid = pid;
@@ -166,26 +224,50 @@ start_follower(struct supervisor *self)
 	ev_child_start(self->loop, &follower->exit);
 	ev_timer_set(&follower->patience, self->config->timeouts.upgrade, 0.);
 	ev_timer_start(self->loop, &follower->patience);
+	return true;
+}
+
+/* Fills WHY when no other program may be started. */
+static bool
+may_begin(const struct supervisor *self, char why[UPGRADE_WHY_MAX])
+{
+	const char *reason = NULL;
+
+	if (self->draining)
+		reason = "this process ends";
+	else if (supervisor_upgrade_is_waiting(self))
+		reason = "this process has not taken over yet";
+	else if (getpid() == 1)
+		reason = "process 1, with which a container ends, cannot be followed by another";
+	if (reason != NULL)
+		(void)snprintf(why, UPGRADE_WHY_MAX, "upgrade refused: %s", reason);
+	else if (self->follower.pid != 0)
+		(void)snprintf(why, UPGRADE_WHY_MAX,
+		    "upgrade refused: process %d is about to take over already",
+		    (int)self->follower.pid);
+	return reason == NULL && self->follower.pid == 0;
+}
+
+bool
+supervisor_upgrade_begin(struct supervisor *self, char why[UPGRADE_WHY_MAX])
+{
+	if (!may_begin(self, why)) {
+		log_warning("%s", why);
+		return false;
+	}
+	if (start_follower(self))
+		return true;
+	(void)snprintf(why, UPGRADE_WHY_MAX, "upgrade failed, there can be no process");
+	return false;
 }
 
 static void
 on_upgrade(struct ev_loop *loop, ev_signal *signal, int events)
 {
-	struct supervisor *self = signal->data;
+	char why[UPGRADE_WHY_MAX];
 
 	(void)loop, (void)events;
-	if (self->draining)
-		log_warning("upgrade refused: this process ends");
-	else if (self->follower.pid != 0)
-		log_warning("upgrade refused: process %d is about to take over already",
-		    (int)self->follower.pid);
-	else if (supervisor_upgrade_is_waiting(self))
-		log_warning("upgrade refused: this process has not taken over yet");
-	else if (getpid() == 1)
-		log_error("upgrade refused: process 1, with which a container ends, cannot be "
-		          "followed by another");
-	else
-		start_follower(self);
+	(void)supervisor_upgrade_begin(signal->data, why);
 }
 
 void
@@ -218,6 +300,15 @@ supervisor_upgrade_hurry(struct supervisor *self)
 			(void)channel_send(self->children[i].channel, &message);
 }
 
+void
+supervisor_upgrade_forget(struct supervisor *self)
+{
+	if (self->follower.channel >= 0)
+		close(self->follower.channel);
+	if (self->before >= 0)
+		close(self->before);
+}
+
 /* ---- the one that is to follow ---- */
 
 bool
@@ -226,21 +317,25 @@ supervisor_upgrade_is_waiting(const struct supervisor *self)
 	return self->before >= 0;
 }
 
-static void
+/* Returns the channel, which is the caller's to close. */
+static int
 stop_waiting(struct supervisor *self)
 {
+	int channel = self->before;
+
 	assert(supervisor_upgrade_is_waiting(self));
 	ev_io_stop(self->loop, &self->before_io);
-	close(self->before);
 	self->before = -1;
+	return channel;
 }
 
 static void
 take_over(struct supervisor *self)
 {
 	const struct channel_message message = {.type = CHANNEL_LISTEN};
+	const struct channel_message done = {.type = CHANNEL_READY};
+	int channel = stop_waiting(self);
 
-	stop_waiting(self);
 	for (unsigned i = 0; i < self->count; i++) {
 		struct child *child = &self->children[i];
 		if (child->channel >= 0 && !channel_send(child->channel, &message))
@@ -250,6 +345,9 @@ take_over(struct supervisor *self)
 	metrics_add(self->metrics, self->count, METRIC_UPGRADES_DONE, 1);
 	log_info("upgrade: process %d has taken over", (int)getpid());
 	notify_ready();
+	(void)channel_send(
+	    channel, &done); /* the one before may be gone, or know no such message */
+	close(channel);
 }
 
 static void
@@ -266,7 +364,7 @@ on_message_of_gate(struct ev_loop *loop, ev_io *io, int events)
 		take_over(self);
 		return;
 	}
-	stop_waiting(self);
+	close(stop_waiting(self));
 	log_error("upgrade failed: the process that started this one is gone");
 	self->status = EXIT_FAILURE;
 	ev_break(loop, EVBREAK_ALL); /* the workers end with this process */

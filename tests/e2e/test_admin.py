@@ -142,7 +142,7 @@ if os.geteuid() == 0:  # nobody else can become somebody else
 MISTAKES = {
     "no JSON": (b"status\n", "one JSON object"),
     "no object": (b"[]\n", "one JSON object"),
-    "another command": (b'{"command": "upgrade"}\n', "must be status"),
+    "another command": (b'{"command": "restart"}\n', "must be status"),
     "no name": (b'{"command": "cut"}\n', '"name" must be'),
     "a bad name": (b'{"command": "cut", "name": "a\\nb"}\n', '"name" must be'),
     "an empty name": (b'{"command": "cut", "name": ""}\n', '"name" must be'),

@@ -1,7 +1,9 @@
 """SIGUSR2: another program takes over, or this one goes on as if nothing had been."""
 
 import ctypes
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -346,3 +348,104 @@ def test_the_admin_socket_goes_to_the_program_that_takes_over(lab):
     gate.write_policy("serial: none\n")
     gate.upgrade_fails("ended before it was ready")
     status()
+
+
+# --- mirrorgate upgrade
+
+
+def by_command(gate, *arguments):
+    return subprocess.run(
+        [common.MIRRORGATE, "upgrade", "-s", gate.folder / "admin.sock", *arguments],
+        capture_output=True, text=True, timeout=300 * common.PATIENCE, check=False,
+    )  # fmt: skip
+
+
+def took_over(gate, pid):
+    gate.retired.append(gate.process)
+    gate.process = Follower(pid)
+    gate.first_workers = gate.workers()
+
+
+def status_of(gate):
+    done = common.run([common.MIRRORGATE, "status", "--json", "-s", gate.folder / "admin.sock"])
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_command_waits_until_the_new_process_serves_and_answers(lab):
+    gate = upgradable(lab, admin_socket="admin.sock", workers=2)
+    with Load(gate) as load:
+        for _ in range(5):
+            before = gate.process.pid
+            done = by_command(gate)
+            assert done.returncode == 0, done.stderr
+            match = re.fullmatch(r"process (\d+) has taken over from (\d+)\n", done.stdout)
+            assert int(match[2]) == before
+            assert status_of(gate)["pid"] == int(match[1])
+            took_over(gate, int(match[1]))
+            load.go_on()
+    assert load.failed == []
+
+
+def test_the_command_answers_programs_in_json(lab):
+    gate = upgradable(lab, admin_socket="admin.sock")
+    before = gate.process.pid
+    done = by_command(gate, "--json")
+    answer = json.loads(done.stdout)
+    took_over(gate, answer["pid"])
+    assert done.returncode == 0
+    assert answer == {"upgrade": "done", "pid": status_of(gate)["pid"], "before": before, "reason": None}
+
+
+@pytest.mark.parametrize("program,why", [
+    ("#!/bin/sh\nexit 0\n", "ended before it was ready"),
+    ("garbage\n", "ended before it was ready"),
+    ("#!/bin/sh\nexec sleep 1000\n", "was not ready within timeouts.upgrade"),
+])  # fmt: skip
+def test_the_command_tells_that_a_program_was_refused(lab, program, why):
+    gate = upgradable(lab, admin_socket="admin.sock", timeouts={"upgrade": "1s", "worker": "10m"})
+    gate.replace_program(program)
+    done = by_command(gate)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(rf"upgrade failed: process \d+ {why}; the one before, {gate.process.pid}, goes on",
+                     done.stderr)  # fmt: skip
+    assert gate.get(SMALL).status == 200
+    assert status_of(gate)["pid"] == gate.process.pid
+
+
+def test_a_policy_that_the_new_program_refuses_is_a_failure_of_the_command(lab):
+    gate = upgradable(lab, admin_socket="admin.sock")
+    gate.write_policy("serial: none\n")
+    done = by_command(gate, "--json")
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert (answer["upgrade"], answer["reason"]) == ("failed", "ended before it was ready")
+    gate.write_policy(policy())
+
+
+def test_a_second_command_meanwhile_is_refused_and_the_first_is_told_the_end(lab):
+    gate = upgradable(lab, admin_socket="admin.sock", timeouts={"upgrade": "1h", "worker": "10m"})
+    gate.replace_program("#!/bin/sh\nexec sleep 1000\n")
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(by_command(gate)))
+    first.start()
+    match = gate.wait_line(r"mirrorgate: info: upgrade: process (\d+) is started")
+    done = by_command(gate)
+    assert done.returncode == 1
+    assert f"upgrade refused: process {match[1]} is about to take over already" in done.stderr
+    os.kill(int(match[1]), signal.SIGKILL)
+    first.join(300)
+    assert answers[0].returncode == 1 and "ended before it was ready" in answers[0].stderr
+
+
+def test_a_drain_tells_who_waits_for_an_upgrade(lab):
+    gate = upgradable(lab, admin_socket="admin.sock", timeouts={"upgrade": "1h", "worker": "10m"})
+    gate.replace_program("#!/bin/sh\nexec sleep 1000\n")
+    answers = []
+    asker = threading.Thread(target=lambda: answers.append(by_command(gate)))
+    asker.start()
+    gate.wait_line(r"mirrorgate: info: upgrade: process (\d+) is started")
+    gate.signal(signal.SIGTERM)
+    assert gate.wait_exit() == 0
+    asker.join(300)
+    assert answers[0].returncode == 1 and "is not waited for" in answers[0].stderr

@@ -20,6 +20,7 @@
 struct fixture {
 	struct ev_loop *loop;
 	struct admin_server *server;
+	const struct admin_server_events *events;
 	char folder[64], path[96];
 	unsigned asked, gone;
 };
@@ -47,7 +48,7 @@ on_gone(void *arg, unsigned peer)
 static void
 set_up(struct fixture *self, const struct admin_server_events *events)
 {
-	*self = (struct fixture){.loop = ev_loop_new(EVFLAG_NOENV)};
+	*self = (struct fixture){.loop = ev_loop_new(EVFLAG_NOENV), .events = events};
 	strcpy(self->folder, "/tmp/admin-server-XXXXXX");
 	assert_non_null(mkdtemp(self->folder));
 	(void)snprintf(self->path, sizeof self->path, "%s/socket", self->folder);
@@ -109,6 +110,41 @@ test_who_asks_does_not_wait_for_ever(void **state)
 	tear_down(&self);
 }
 
+/* The request waits when the socket is given up; its answer comes after. */
+static void
+on_request_answered_after_close(void *arg, unsigned peer, const char *line)
+{
+	struct fixture *self = arg;
+	struct buffer answer = {0};
+
+	(void)line;
+	admin_server_close(self->server);
+	assert_int_equal(access(self->path, F_OK), -1);
+	struct admin_server *other = admin_server_new(self->loop, self->path, self->events, self);
+	assert_non_null(other);
+	buffer_puts(&answer, "{}");
+	admin_server_answer(self->server, peer, &answer);
+	buffer_fini(&answer);
+	admin_server_free(self->server);
+	self->server = other;
+	ev_break(self->loop, EVBREAK_ALL);
+}
+
+static void
+test_who_waits_is_answered_when_another_listens_already(void **state)
+{
+	(void)state;
+	static const struct admin_server_events events = {
+	    on_request_answered_after_close, on_gone, 600};
+	struct fixture self;
+
+	set_up(&self, &events);
+	assert_int_equal(WEXITSTATUS(ask(&self, 600)), 1);
+	assert_int_equal(access(self.path, F_OK), 0);
+	assert_int_equal(self.gone, 0);
+	tear_down(&self);
+}
+
 static void
 test_who_asks_a_gate_that_hears_nobody_does_not_wait_for_ever(void **state)
 {
@@ -141,6 +177,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_request_that_waits_too_long_is_given_up),
+	    cmocka_unit_test(test_who_waits_is_answered_when_another_listens_already),
 	    cmocka_unit_test(test_who_asks_does_not_wait_for_ever),
 	    cmocka_unit_test(test_who_asks_a_gate_that_hears_nobody_does_not_wait_for_ever),
 	};
