@@ -28,8 +28,12 @@ enum channel_type {
 
 struct channel_message {
 	enum channel_type type;
-	uint64_t generation;         /* CUT, WAS_CUT: a number that tells one from another */
-	uint32_t kept, cut;          /* ADOPTED, WAS_CUT: connections */
+	uint64_t generation; /* CUT, WAS_CUT: a number that tells one from another */
+	union {
+		uint32_t kept;       /* ADOPTED: connections */
+		uint32_t memory_kib; /* ADOPT, REFUSED: the most that the loader took */
+	};
+	uint32_t cut;                /* ADOPTED, WAS_CUT: connections */
 	uint32_t changed, blamed;    /* ADOPT, REFUSED: files, see reload_files.h */
 	bool is_refused;             /* ADOPT: the configuration on the disk is not this one's */
 	char text[CHANNEL_TEXT_MAX]; /* ADOPTED, ADOPT: "" when all is well */

@@ -20,7 +20,7 @@
 
 /* Requests come first, but a revocation must come through on a busy machine, too: at 5 a process
  * gets a third of what one of the workers gets. */
-enum { LOADER_NICE = 5 };
+enum { LOADER_NICE = 5, KIB = 1024 };
 
 struct loader {
 	struct ev_loop *loop;
@@ -34,6 +34,7 @@ struct loader {
 	bool built;
 	char reason[CHANNEL_TEXT_MAX];
 	uint32_t blamed;
+	uint64_t memory; /* bytes */
 	ev_io io;
 	ev_child exit;
 };
@@ -75,6 +76,7 @@ on_channel(struct ev_loop *loop, ev_io *io, int events)
 		return; /* on_exit() follows */
 	memcpy(self->reason, message.text, sizeof self->reason);
 	self->blamed = message.blamed;
+	self->memory = (uint64_t)message.memory_kib * KIB;
 	if (message.type == CHANNEL_REFUSED)
 		return;
 	struct generation *next = buffer_alloc(sizeof *next);
@@ -161,6 +163,12 @@ uint32_t
 loader_blamed(const struct loader *self)
 {
 	return self->blamed;
+}
+
+uint64_t
+loader_memory(const struct loader *self)
+{
+	return self->memory;
 }
 
 bool

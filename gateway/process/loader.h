@@ -42,6 +42,8 @@ bool loader_start(struct loader *self, struct config *config, const struct gener
 const char *loader_reason(const struct loader *self);
 /* The file that it is about, as reload_files.h has it; none when it was not refused. */
 uint32_t loader_blamed(const struct loader *self);
+/* The most memory that the last load took which could say it, in bytes; 0: none has. */
+uint64_t loader_memory(const struct loader *self);
 /* In a process forked for something else: gives up what it has inherited of a load. */
 void loader_forget(struct loader *self);
 

@@ -21,6 +21,7 @@
 #include "gateway/generation/generation_remember.h"
 #include "gateway/node/log.h"
 #include "log_file.h"
+#include "process_usage.h"
 #include "reload_files.h"
 
 static void
@@ -255,8 +256,10 @@ static bool
 hand_over(int channel, const struct work *self)
 {
 	const struct loading_result *result = &self->result;
-	struct channel_message message = {
-	    .type = CHANNEL_REFUSED, .is_refused = result->is_refused, .blamed = self->blamed};
+	struct channel_message message = {.type = CHANNEL_REFUSED,
+	    .is_refused = result->is_refused,
+	    .blamed = self->blamed,
+	    .memory_kib = process_usage_peak_kib()};
 
 	memcpy(message.text, self->reason, sizeof message.text);
 	if (result->next != NULL) {

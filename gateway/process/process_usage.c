@@ -63,6 +63,14 @@ process_usage_report(struct process_usage *self, struct metrics *metrics, unsign
 	    metrics, slot, METRICS_FAMILY_PROCESS, PROCESS_RESIDENT_BYTES, resident(self));
 }
 
+uint32_t
+process_usage_peak_kib(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint32_t)usage.ru_maxrss : 0;
+}
+
 uint64_t
 process_usage_of_children(void)
 {

@@ -24,6 +24,9 @@ void process_usage_end(struct process_usage *self);
 /* Adds the processor's time since the last report, and sets the memory. */
 void process_usage_report(struct process_usage *self, struct metrics *metrics, unsigned slot);
 
+/* The most memory that this process has had, in KiB. */
+uint32_t process_usage_peak_kib(void);
+
 /* Microseconds that all children which have ended took. */
 uint64_t process_usage_of_children(void);
 

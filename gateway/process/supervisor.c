@@ -162,6 +162,8 @@ count_loader(struct supervisor *self)
 
 	metrics_cell_add(self->metrics, self->count, METRICS_FAMILY_LOADER,
 	    PROCESS_CPU_MICROSECONDS, all - self->reaped);
+	metrics_cell_set(self->metrics, self->count, METRICS_FAMILY_LOADER, PROCESS_RESIDENT_BYTES,
+	    loader_memory(self->loader));
 	self->reaped = all;
 }
 

@@ -304,12 +304,16 @@ print_processes(const struct metrics *metrics, struct buffer *out)
 	print_process(out, "loader", -1, cpu,
 	    (double)metrics_cell_total(metrics, METRICS_FAMILY_LOADER, PROCESS_CPU_MICROSECONDS) /
 	        microseconds);
-	print_head(out, memory, "gauge", "Resident memory, shared pages included, by role");
+	print_head(out, memory, "gauge",
+	    "Resident memory, shared pages included, by role; of the loader, the most that the "
+	    "last load took");
 	for (unsigned i = 0; i <= workers; i++)
 		print_process(out, i < workers ? "worker" : "supervisor", i < workers ? (int)i : -1,
 		    memory,
 		    (double)metrics_cell_of(
 		        metrics, i, METRICS_FAMILY_PROCESS, PROCESS_RESIDENT_BYTES));
+	print_process(out, "loader", -1, memory,
+	    (double)metrics_cell_total(metrics, METRICS_FAMILY_LOADER, PROCESS_RESIDENT_BYTES));
 }
 
 void

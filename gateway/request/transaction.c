@@ -201,6 +201,7 @@ transaction_push_body(struct transaction *self, const char *bytes, size_t n)
 	assert(self->phase == TX_READ_BODY && n <= self->body_left);
 	self->continue_due = false;
 	self->record.bytes_in += n;
+	transaction_count_bytes(self);
 	self->body_left -= n;
 	if (self->refusal.problem == PROBLEM_NONE)
 		buffer_append(&self->body, bytes, n);
@@ -344,6 +345,7 @@ transaction_pull(struct transaction *self, char *bytes, size_t n, size_t *got)
 	if (self->record.bytes_out == 0 && *got > 0)
 		self->first_byte = ev_now(self->services->loop);
 	self->record.bytes_out += *got;
+	transaction_count_bytes(self);
 	return status;
 }
 

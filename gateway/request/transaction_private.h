@@ -68,6 +68,7 @@ struct transaction {
 	/* For the log. */
 	struct access_record record;
 	char store_name[128];
+	uint64_t counted_in, counted_out; /* bytes that the metrics have already */
 	double first_byte; /* when the answer began to leave, in the loop's time; 0: not yet */
 };
 
@@ -92,8 +93,11 @@ void transaction_end_exchange(struct transaction *self);
 
 /* transaction_count.c */
 
+/* Counts the bytes that passed since the last call, for a transfer that goes on, once they are
+ * worth it. */
+void transaction_count_bytes(struct transaction *self);
 /* It is over, and its record complete: counts it. */
-void transaction_count(const struct transaction *self);
+void transaction_count(struct transaction *self);
 
 /* transaction_limits.c */
 

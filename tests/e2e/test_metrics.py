@@ -1,5 +1,6 @@
 """What /metrics says of requests, handshakes, connections, stores, customers and processes."""
 
+import json
 import os
 import re
 import signal
@@ -9,10 +10,13 @@ import pytest
 from mirrorgate_test import client, common, pki
 from mirrorgate_test.client import Truncated, refusal
 from mirrorgate_test.gateway import policy
+from mirrorgate_test.store import write_sparse
 
 CORE = "/artifacts/step-core/small.txt"
 MISSING = "/artifacts/step-core/missing.txt"
 PLUS = "/artifacts/step-plus/small.txt"
+
+IMAGE = "/artifacts/step-core/image.img"
 
 _LINE = re.compile(r'mirrorgate_([a-z0-9_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 
@@ -224,7 +228,7 @@ def test_reloads_are_counted_by_result_and_file(lab):
 def test_processes_tell_their_memory_and_time_by_role(lab):
     gate = lab.gateway(config={"workers": 2})
     gate.reload(policy(serial=2))
-    until_known = {("worker", "0"), ("worker", "1"), ("supervisor", "")}
+    until_known = {("worker", "0"), ("worker", "1"), ("supervisor", ""), ("loader", "")}
 
     def known():
         series = scrape(gate)
@@ -240,6 +244,52 @@ def test_processes_tell_their_memory_and_time_by_role(lab):
         lambda: value(gate, "process_cpu_seconds_total", role="loader", worker="") > 0,
         "the loader's time is known when it has ended",
     )
+
+
+def test_a_transfer_that_goes_on_counts(lab):
+    """So that a rate is true while a long download runs; each byte is counted once."""
+    store = lab.stub()
+    write_sparse(store.root, IMAGE[1:], 32 << 20)
+    gate = lab.gateway(store, config={"timeouts": {"send": "1h", "min_rate": "0"}})
+    with gate.connect("acme", receive_buffer=16_384) as connection:
+        connection.send_request("GET", IMAGE)
+        pieces = connection.body_pieces(connection.read_head())
+        taken = 0
+        while taken < 8 << 20:
+            taken += len(next(pieces))
+        # What is still in buffers has been sent; the request is not over.
+        for name in ("sent_bytes_total", "customer_sent_bytes_total"):
+            labels = {"customer": "acme"} if name.startswith("customer") else {}
+            common.wait_until(
+                lambda: 8 << 20 <= value(gate, name, **labels) < 32 << 20, f"{name} counts"
+            )
+        assert responses(gate, "download", "200") == 0
+        for piece in pieces:
+            taken += len(piece)
+    assert taken == 32 << 20
+    line = gate.log_line(common.wait_until(
+        lambda: [line for line in gate.log_lines() if line["path"] == IMAGE], "it is logged"
+    )[0]["request_id"])  # fmt: skip
+    assert value(gate, "customer_sent_bytes_total", customer="acme") == line["bytes_out"]
+    assert value(gate, "customer_received_bytes_total", customer="acme") == line["bytes_in"]
+
+
+def test_the_rate_of_a_long_download_is_seen_while_it_runs(lab):
+    store = lab.stub()
+    write_sparse(store.root, IMAGE[1:], 1 << 30)
+    gate = lab.gateway(store, config={"admin_socket": "a.sock", "timeouts": {"min_rate": "0"}})
+    with gate.connect("acme") as connection:
+        connection.send_request("GET", IMAGE)
+        pieces = connection.body_pieces(connection.read_head())
+
+        def seen():
+            for _ in range(64):
+                next(pieces)
+            done = common.run([common.MIRRORGATE, "customers", "--json", "-s", gate.folder / "a.sock"])
+            return json.loads(done.stdout)["busiest"][0]["sent_bytes_per_second"] > 0
+
+        common.wait_until(seen, "the customer has a rate")
+        assert responses(gate, "download", "200") == 0
 
 
 def test_a_worker_that_is_started_again_counts_on(lab):
