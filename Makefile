@@ -272,12 +272,13 @@ test-arm64: ## the same for arm64: a cross build, and the unit tests under qemu-
 # ---- measuring ------------------------------------------------------------------------------
 
 # QUICK=1 takes about two minutes; LIMITS=1 adds what openssl does on its own; CLIENT=1 measures spot
-# instead, which needs 24 GB of disk below /tmp unless it is quick.
+# instead, which needs 24 GB of disk below /tmp unless it is quick; GROWTH=1 measures how a request's cost grows
+# with connections, customers, workers and files.
 .PHONY: bench
 bench: ## CPU time of requests, handshakes and downloads beside nginx, HAProxy and Apache, in build/bench/
 	@packaging/install-deps build demo test bench
 	@$(MAKE) all $(BENCH_PROGRAMS)
-	@MIRRORGATE_BUILD=$(abspath $(BUILD)) $(if $(CLIENT),tests/bench/client,tests/bench/gates) \
+	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/bench/$(if $(CLIENT),client,$(if $(GROWTH),growth,gates)) \
 		--out $(BUILD)/bench $(if $(QUICK),--quick) $(if $(LIMITS),--limits)
 
 # SIZES names numbers of customers, e.g. make bench-policy SIZES='1000 100000'

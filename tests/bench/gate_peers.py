@@ -49,10 +49,11 @@ class Mirrorgate(Measured):
         done = subprocess.run([cls.program, "-V"], capture_output=True, text=True, check=True)
         return re.search(r"\d+\.\d+\.\d+", done.stdout)[0]
 
-    def configuration(self):
+    def settings(self):
+        """What the configuration says, as dictionaries."""
         files = self.files()
         (self.folder / "policy.yaml").write_text(yaml.dump(self.world.policy()))
-        return yaml.dump({
+        return {
             "listen": [{"address": "127.0.0.1", "port": self.port}],
             "workers": 1,
             "tls": {"certificate": str(files["certificate"]), "key": str(files["key"]),
@@ -62,7 +63,10 @@ class Mirrorgate(Measured):
             "policy": "policy.yaml",
             "store": {"servers": [f"http://{self.store}"]},
             "log": {"access": self.access},
-        })  # fmt: skip
+        }  # fmt: skip
+
+    def configuration(self):
+        return yaml.dump(self.settings())
 
     def command(self):
         return [self.program, "-c", self.config, "--unsafe-any-port"]

@@ -2,13 +2,14 @@
  * The load of `make bench`: one thread, many connections over mutual TLS to 127.0.0.1.
  *
  *     load MODE port=N ca=FILE certificates=FILE key=FILE path=/P [host=H] [version=1.2|1.3]
- *          [suite=NAME] [connections=N] [units=N] [seconds=N]
+ *          [suite=NAME] [connections=N] [active=N] [units=N] [seconds=N]
  *
  * MODE is `keep` (requests on connections that stay), `new` (a handshake, a request, the end),
  * `full` and `resumed` (a handshake and the end), `idle` (connections that had one answer and
  * wait), `stalled` (connections that ask and do not read). CERTIFICATES holds many, all with the
  * one KEY; connections take turns with them. First it makes ready: each kept connection has an
- * answer, each certificate a session. Then it says `ready`, waits for a line, does UNITS units in
+ * answer, each certificate a session. ACTIVE of the kept connections ask at a time (all, unless it
+ * is given), in turn. Then it says `ready`, waits for a line, does UNITS units in
  * at most SECONDS and prints one line of JSON. A unit is what MODE says, and counts when its last
  * byte has come.
  *
@@ -22,6 +23,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,7 +38,8 @@ enum {
 	CONNECTIONS_MAX = 20000,
 	UNITS_MAX = 10000000,
 	SECONDS_MAX = 600,
-	READY_SECONDS = 30, /* to make ready */
+	TOGETHER = 64,       /* connections that are made ready at a time */
+	READY_SECONDS = 240, /* to make ready */
 	HEAD_MAX = 4096,
 	PIECE = 256 * 1024,
 	EVENTS = 256,
@@ -63,7 +66,7 @@ static struct {
 	enum mode mode;
 	uint16_t port;
 	char *host, *path, *ca, *certificates, *key, *version, *suite;
-	size_t connections, units;
+	size_t connections, active, units;
 	int64_t seconds;
 } options = {.host = "updates.example.com",
     .version = "1.3",
@@ -73,7 +76,7 @@ static struct {
     .seconds = 10};
 
 static struct bench_identities identities;
-static size_t next_identity;
+static size_t next_identity, next_active, next_new;
 static struct connection *connections;
 static int poller;
 static char request[1024];
@@ -227,14 +230,33 @@ connected(struct connection *self)
 		send_request(self);
 }
 
+/* The one whose turn it is to ask. */
+static struct connection *
+next_resting(void)
+{
+	struct connection *next = &connections[next_active++ % options.connections];
+
+	while (next->state != RESTING)
+		next = &connections[next_active++ % options.connections];
+	return next;
+}
+
 static void
 answered(struct connection *self)
 {
 	unit_done(self);
-	if (options.mode == NEW)
+	if (options.mode == NEW) {
 		start_closing(self);
-	else
+	} else if (!measuring && is_kept()) {
+		self->state = RESTING;
+		if (next_new < options.connections)
+			begin(&connections[next_new++]);
+	} else if (measuring && options.active < options.connections) {
+		self->state = RESTING;
+		begin(next_resting());
+	} else {
 		begin(self);
+	}
 }
 
 /* A connection that was closed in order: the next one. A certificate that was refused shows here,
@@ -259,7 +281,8 @@ read_some(struct connection *self)
 		if (self->state == CLOSING)
 			return true;
 		if (self->state != ANSWER || !take(self, piece, (size_t)got)) {
-			count_failure(self, "an answer is not the one that is wanted");
+			self->head[strcspn(self->head, "\r")] = '\0';
+			count_failure(self, self->head);
 			return false;
 		}
 		if (self->state == RESTING)
@@ -346,8 +369,9 @@ make_ready(void)
 	size_t units = options.units;
 
 	if (is_kept()) {
-		for (size_t i = 0; i < options.connections; i++)
-			begin(&connections[i]);
+		while (next_new < options.connections &&
+		       (next_new < TOGETHER || options.mode == STALLED))
+			begin(&connections[next_new++]);
 		run(options.connections, READY_SECONDS);
 		if (done < options.connections)
 			bench_fail("only %zu connections had an answer in time", done);
@@ -405,6 +429,8 @@ take_option(const char *name, char *value)
 		options.port = (uint16_t)number;
 	else if (strcmp(name, "connections") == 0)
 		options.connections = number;
+	else if (strcmp(name, "active") == 0)
+		options.active = number;
 	else if (strcmp(name, "units") == 0)
 		options.units = number;
 	else if (strcmp(name, "seconds") == 0)
@@ -432,6 +458,8 @@ read_options(int argc, char **argv)
 	if (options.connections < 1 || options.connections > CONNECTIONS_MAX || options.units < 1 ||
 	    options.units > UNITS_MAX || options.seconds < 1 || options.seconds > SECONDS_MAX)
 		bench_fail("a number makes no sense");
+	if (options.active < 1 || options.active > options.connections)
+		options.active = options.connections;
 	if (is_kept() && options.units < options.connections)
 		options.units = options.connections;
 	request_len = snprintf(request, sizeof request,
@@ -452,6 +480,7 @@ main(int argc, char **argv)
 	identities.suite = options.suite;
 	identities.keeps_sessions = options.mode == RESUMED;
 	bench_identities_read(&identities);
+	(void)signal(SIGPIPE, SIG_IGN);
 	poller = epoll_create1(EPOLL_CLOEXEC);
 	connections = calloc(options.connections, sizeof *connections);
 	times = calloc(options.units, sizeof *times);
@@ -465,8 +494,8 @@ main(int argc, char **argv)
 	if (failed > 0 || getchar() == EOF)
 		return EXIT_FAILURE;
 	int64_t started = bench_nanoseconds();
-	for (size_t i = 0; i < options.connections && options.mode < IDLE; i++)
-		begin(&connections[i]);
+	for (size_t i = 0; i < options.active && options.mode < IDLE; i++)
+		begin(next_resting());
 	if (options.mode < IDLE)
 		run(options.units, options.seconds);
 	report(bench_nanoseconds() - started);
