@@ -161,7 +161,7 @@ def test_diff_says_what_a_reload_would_change(remembering):
     gate = remembering
     done = diff(gate)
     assert (done.returncode, done.stdout, warned(done)) == (0, "", [])
-    timeouts = {"idle": "1m", "body": "1500ms"}  # 60s as in force, and another
+    timeouts = {"idle": "600s", "body": "1500ms"}  # 10m as in force, and another
     done = diff(gate, timeouts=timeouts, **OTHERS, limits={"client_certificates": "32K"})
     assert (done.returncode, warned(done)) == (0, [])
     assert done.stdout.splitlines() == [

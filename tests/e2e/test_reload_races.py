@@ -214,6 +214,7 @@ def test_reloads_that_a_busy_worker_cannot_follow_do_not_cost_its_life(lab):
     gate = lab.gateway()
     [worker] = gate.workers()
     with gate.connect("acme") as connection:
+        assert connection.get(SMALL).status == 200  # the worker has done its part of the handshake
         os.kill(worker, signal.SIGSTOP)
         for serial in range(2, 32):
             gate.write_policy(policy(serial))

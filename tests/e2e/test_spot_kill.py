@@ -15,6 +15,8 @@ from test_spot_fetch import BASE, publish, tree
 KILLS = 100 // common.STRIDE  # of fetch
 KILLS_OF_UPDATES = 24 // common.STRIDE
 KILLS_OF_OTHERS = 100 // common.STRIDE  # gc and verify
+# What is killed by chance goes on until it has been killed often enough, at each moment that matters.
+RUNS = 1000
 
 
 def content(name, size):
@@ -136,9 +138,14 @@ def test_a_fetch_killed_at_any_moment_leaves_nothing_half_done(shop):
     killer = Killer(shop, 7, timed(shop, "fetch", "step-core", "11.1", *to))
     moments = dict.fromkeys(["nothing yet", "downloading", "copying", "between versions"], 0)
     version, runs = "11.1", 0
-    while killer.kills < KILLS:
+
+    def has_seen_all():
+        late = moments["copying"] + moments["between versions"]
+        return moments["downloading"] >= 5 and late >= 5
+
+    while killer.kills < KILLS or not has_seen_all():
         runs += 1
-        assert runs < 5 * KILLS, "most runs end before they are killed"
+        assert runs < RUNS, (moments, killer.kills)
         # Half of the time it goes on with what was killed before, else it turns back.
         if killer.chance.random() < 0.5:
             version = "11.0" if version == "11.1" else "11.1"
@@ -156,8 +163,6 @@ def test_a_fetch_killed_at_any_moment_leaves_nothing_half_done(shop):
         else:
             moments["nothing yet"] += 1
     print(moments, f"{runs} runs")
-    assert moments["downloading"] >= 5, moments
-    assert moments["copying"] + moments["between versions"] >= 5, moments
     all_is_well(shop)
 
 
@@ -167,7 +172,9 @@ def test_an_update_killed_at_any_moment_is_ended_by_the_next(shop):
     timed(shop, "fetch", "step-core", "11.0", "--to", other)
     shutil.copytree(shop.here, copy)
     killer = Killer(shop, 8, timed(shop, "update"))
-    for _ in range(KILLS_OF_UPDATES):
+    for runs in range(RUNS):
+        if runs >= KILLS_OF_UPDATES and killer.kills >= KILLS_OF_UPDATES // 4:
+            break
         for folder in (shop.here, other):
             shutil.rmtree(folder)
             shutil.copytree(copy, folder)
@@ -179,7 +186,7 @@ def test_an_update_killed_at_any_moment_is_ended_by_the_next(shop):
         assert done.returncode == 0, done.stderr
         assert tree(shop.here) == tree(other) == NEW
         assert not list(shop.here.glob(".spot*")) and not list(other.glob(".spot*"))
-    assert killer.kills >= KILLS_OF_UPDATES // 4
+    assert killer.kills >= KILLS_OF_UPDATES // 4, f"in {runs} runs"
     all_is_well(shop)
 
 
@@ -191,7 +198,10 @@ def test_gc_and_verify_killed_at_any_moment_harm_nobody(shop):
         "gc": Killer(shop, 9, timed(shop, "cache", "gc", "--max", str(size))),
         "verify": Killer(shop, 10, timed(shop, "cache", "verify")),
     }
-    for n in range(KILLS_OF_OTHERS):
+    for n in range(RUNS):
+        rarest = min(killer.kills for killer in killers.values())
+        if n >= KILLS_OF_OTHERS and rarest >= KILLS_OF_OTHERS // 8:
+            break
         # Something to do for each: objects are missing, and one is damaged.
         timed(shop, "fetch", "step-core", "11.1", "--to", shop.folder / "new")
         damaged = killers["verify"].chance.choice(sorted(shop.cache.folder.glob("sha256/*/*")))
@@ -209,7 +219,7 @@ def test_gc_and_verify_killed_at_any_moment_harm_nobody(shop):
         if damaged.exists() and damaged.read_bytes() == b"damaged":
             damaged.unlink()  # the kill was there first
         check(shop, shop.here)
-    assert all(killer.kills >= KILLS_OF_OTHERS // 8 for killer in killers.values())
+    assert rarest >= KILLS_OF_OTHERS // 8, f"in {n} runs"
     assert shop.run("cache", "gc", "--max", "1G").returncode == 0
     assert shop.run("cache", "verify").returncode == 0
     all_is_well(shop)

@@ -113,7 +113,8 @@ class Gateway(client.Reachable):
             },
             "policy": "policy.yaml",
             "store": {"servers": [store.url for store in self.stores]},
-            "timeouts": {"worker": "10m"},  # a test may stop one, and a machine be slow
+            # A test may stop a worker, or be long between two requests, and a machine be slow.
+            "timeouts": {"worker": "10m", "idle": "10m"},
             "drain": {"timeout": "5s"},
             "log": {"access": "access.log"},
         }
