@@ -36,6 +36,8 @@ struct request {
 	struct http_span if_none_match; /* entity tags or "*", checked */
 	bool has_if_modified_since;
 	time_t if_modified_since;
+	bool has_known_size; /* a catalogue knows the artifact's size and digest */
+	unsigned long long known_size;
 };
 
 /* Forgets every span of SELF: what they point into is about to go. */

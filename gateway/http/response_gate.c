@@ -14,6 +14,8 @@ static const char *const passed_names[] = {"Content-Type", "Content-Range", "Con
     "Content-Disposition", "Accept-Ranges", "Cache-Control", "ETag", "Expires", "Last-Modified",
     "Repr-Digest"};
 
+enum { FIRST_ERROR = 400 };
+
 static const unsigned passed_statuses[] = {200, 201, 204, 206, 304, 404, 410, 412, 416};
 
 static bool
@@ -43,8 +45,8 @@ check_status_line(const char *line, size_t len, struct response *response, int *
 }
 
 static const char *
-check_framing(
-    const struct http_head *head, const struct request *request, struct response *response)
+check_framing(const struct http_head *head, int minor, const struct request *request,
+    struct response *response)
 {
 	size_t lengths;
 	const struct http_field *length = http_message_find(head, "Content-Length", &lengths);
@@ -55,17 +57,50 @@ check_framing(
 	if (lengths == 1 && !http_span_number(length->value, &response->content_length))
 		return "Content-Length is not a plain decimal number";
 	response->is_http = true;
-	if (http_message_find(head, "Transfer-Encoding", NULL) != NULL)
-		return "Transfer-Encoding is not supported from a store";
+	response->keeps_alive = minor == 1;
 	if (http_message_find(head, "Upgrade", NULL) != NULL && response->status == 101)
 		return "the store tries to upgrade";
 	if (response->status == 204 && response->content_length > 0)
 		return "a 204 answer announces a body";
 	bool bodyless =
 	    request->method == METHOD_HEAD || response->status == 304 || response->status == 204;
-	if (!bodyless && lengths == 0)
-		return "there is no Content-Length";
-	response->has_body = !bodyless && response->content_length > 0;
+	response->has_body = !bodyless;
+	size_t codings;
+	const struct http_field *coding = http_message_find(head, "Transfer-Encoding", &codings);
+	if (codings == 0) {
+		if (!bodyless && lengths == 0)
+			response->framing = RESPONSE_BY_CLOSE;
+		return NULL;
+	}
+	if (codings > 1 || lengths > 0 || minor == 0 ||
+	    !http_span_is_nocase(coding->value, "chunked"))
+		return "Transfer-Encoding is not just chunked";
+	response->framing = RESPONSE_CHUNKED;
+	return NULL;
+}
+
+/* Gives a body its length, where the framing has none. A body that says what went wrong is left out
+ * then: nobody needs it to the byte. */
+static const char *
+settle_length(const struct request *request, struct response *response)
+{
+	if (response->framing != RESPONSE_BY_LENGTH) {
+		bool is_error = response->status >= FIRST_ERROR;
+		if (!is_error && !request->has_known_size)
+			return response->framing == RESPONSE_CHUNKED
+			           ? "chunked, and no catalogue knows its length"
+			           : "no length, and no catalogue knows it";
+		if (response->framing == RESPONSE_BY_CLOSE)
+			response->keeps_alive = false;
+		response->has_content_length = true;
+		if (is_error)
+			response->content_length = 0;
+		else if (response->status != 206)
+			response->content_length = request->known_size;
+	}
+	response->has_body = response->has_body && response->content_length > 0;
+	if (!response->has_body && response->framing != RESPONSE_BY_LENGTH)
+		response->keeps_alive = false; /* whatever follows is not read */
 	return NULL;
 }
 
@@ -88,8 +123,11 @@ check_content_range(
 	    {dash + 1, (size_t)(slash - dash - 1)},
 	    {slash + 1, (size_t)(value.bytes + value.len - slash - 1)}};
 	if (!http_span_number(parts[0], &first) || !http_span_number(parts[1], &last) ||
-	    !http_span_number(parts[2], &total) || last < first || last >= total ||
-	    last - first + 1 != response->content_length)
+	    !http_span_number(parts[2], &total) || last < first || last >= total)
+		return "Content-Range is malformed";
+	if (response->framing != RESPONSE_BY_LENGTH)
+		response->content_length = last - first + 1;
+	if (last - first + 1 != response->content_length)
 		return "Content-Range does not agree with Content-Length";
 	response->complete_length = total;
 	response->has_complete_length = true;
@@ -126,7 +164,8 @@ check_unsatisfied_range(const struct http_head *head, struct response *response)
 static const char *
 check_status(const struct http_head *head, const struct request *request, struct response *response)
 {
-	if (!status_may_pass(response->status))
+	response->is_unlisted = !status_may_pass(response->status);
+	if (response->is_unlisted)
 		return "the status is not one that may pass";
 	if ((response->status == 201 || response->status == 204) && request->method != METHOD_PUT)
 		return "a status that answers an upload";
@@ -212,12 +251,16 @@ response_gate_check(
 		response->is_interim = true;
 		return NULL;
 	}
-	defect = check_framing(&head, request, response);
+	const struct http_field *location = http_message_find(&head, "Location", NULL);
+	if (location != NULL)
+		response->location = location->value;
+	defect = check_framing(&head, minor, request, response);
 	if (defect == NULL)
 		defect = check_status(&head, request, response);
 	if (defect == NULL)
+		defect = settle_length(request, response);
+	if (defect == NULL)
 		defect = collect_passed(&head, response);
-	response->keeps_alive = minor == 1;
 	if (defect == NULL)
 		defect = check_connection(&head, response);
 	return defect;

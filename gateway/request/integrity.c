@@ -90,6 +90,8 @@ integrity_begin(struct integrity *self, const struct catalogue_image *catalogues
 		break;
 	}
 	self->is_known = true;
+	request->has_known_size = true;
+	request->known_size = self->file.size;
 	self->key = integrity_marks_key(path.bytes, path.len, self->file.sha256);
 	print_tag(self->file.sha256, self->tag);
 	if (integrity_marks_has(marks, self->key, monotonic_seconds()))

@@ -45,7 +45,7 @@ enum integrity_verdict {
 
 /* Looks up REQUEST's path in CATALOGUES (NULL: none) and decides its conditions by the precedence
  * of RFC 9110, 13.2.2. Those that are decided are taken out of REQUEST, so that the store
- * does not see them. */
+ * does not see them; the size that a catalogue knows is put there. */
 enum integrity_verdict integrity_begin(struct integrity *self,
     const struct catalogue_image *catalogues, const struct integrity_marks *marks,
     struct request *request);

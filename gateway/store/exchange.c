@@ -165,6 +165,8 @@ parse_head(struct exchange *self)
 		}
 		const char *defect = response_gate_check(
 		    buffer_bytes(&self->in), self->scan.head_len, &self->request, &self->response);
+		if (defect != NULL)
+			defect = exchange_said(self, defect);
 		if (defect != NULL && is_servers_fault(&self->response)) {
 			exchange_server_failed(self, PROBLEM_STORE_BAD_RESPONSE, defect);
 			return false;

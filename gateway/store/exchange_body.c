@@ -33,10 +33,14 @@ finish(struct exchange *self, bool clean)
 static enum exchange_status
 cut(struct exchange *self, const char *why)
 {
+	char request[EXCHANGE_SAID_MAX];
+
 	assert(self->remaining > 0);
-	exchange_blame(self, why);
-	log_warning("%s, %llu bytes missing, while %s store %s", why, self->remaining,
-	    exchange_doing[self->phase], self->store_name);
+	if (!self->is_other_length)
+		exchange_blame(self, why);
+	exchange_said_request(self, request);
+	log_warning("%s, %llu bytes missing, while %s store %s: %s", why, self->remaining,
+	    exchange_doing[self->phase], self->store_name, request);
 	services_count(self->services, METRIC_STORE_FAILURES, 1);
 	exchange_drop_connection(self);
 	return EXCHANGE_CUT;
@@ -50,8 +54,6 @@ take_buffered(struct exchange *self, char *bytes, size_t n)
 	size_t buffered = buffer_size(&self->in) - self->scan.head_len;
 	size_t taken = buffered < n ? buffered : n;
 
-	if (taken > self->remaining)
-		taken = (size_t)self->remaining;
 	if (taken == 0)
 		return 0;
 	memcpy(bytes, buffer_bytes(&self->in) + self->scan.head_len, taken);
@@ -61,6 +63,44 @@ take_buffered(struct exchange *self, char *bytes, size_t n)
 		self->scan.head_len = 0;
 	}
 	return taken;
+}
+
+ssize_t
+exchange_receive(struct exchange *self, char *bytes, size_t n)
+{
+	size_t taken = take_buffered(self, bytes, n);
+
+	if (taken > 0)
+		return (ssize_t)taken;
+	if (self->drained) { /* its reader is on, and tells of more */
+		errno = EAGAIN;
+		return -1;
+	}
+	ssize_t r = recv(upstream_fd(self->connection), bytes, n, 0);
+	if (r > 0) {
+		self->drained = (size_t)r < n;
+		exchange_restart_timer(self);
+	}
+	return r;
+}
+
+/* The next bytes of a body whose length the store said; as exchange_unframed_read(), but there may
+ * be one byte more than is due. */
+static enum exchange_status
+read_framed(struct exchange *self, char *bytes, size_t n, size_t *taken, const char **why)
+{
+	/* One byte more than is due, so that a store that sends more is noticed. */
+	size_t most = self->remaining < n ? (size_t)self->remaining + 1 : n;
+	ssize_t r = exchange_receive(self, bytes, most);
+
+	if (r < 0 && (errno == EAGAIN || errno == EINTR))
+		return EXCHANGE_WAIT;
+	if (r <= 0) {
+		*why = r == 0 ? "connection closed" : strerror(errno);
+		return EXCHANGE_CUT;
+	}
+	*taken = (size_t)r;
+	return EXCHANGE_OK;
 }
 
 enum exchange_status
@@ -76,21 +116,15 @@ exchange_read(struct exchange *self, char *bytes, size_t n, size_t *got)
 		finish(self, buffer_size(&self->in) == self->scan.head_len);
 		return EXCHANGE_END;
 	}
-	size_t taken = take_buffered(self, bytes, n);
-	if (taken == 0) {
-		if (self->drained) /* its reader is on, and tells of more */
-			return EXCHANGE_WAIT;
-		/* One byte more than is due, so that a store that sends more is noticed. */
-		size_t most = self->remaining < n ? (size_t)self->remaining + 1 : n;
-		ssize_t r = recv(upstream_fd(self->connection), bytes, most, 0);
-		if (r < 0 && (errno == EAGAIN || errno == EINTR))
-			return EXCHANGE_WAIT;
-		if (r <= 0)
-			return cut(self, r == 0 ? "connection closed" : strerror(errno));
-		taken = (size_t)r;
-		self->drained = taken < most;
-		exchange_restart_timer(self);
-	}
+	const char *why = NULL;
+	size_t taken = 0;
+	enum exchange_status status = self->response.framing == RESPONSE_BY_LENGTH
+	                                  ? read_framed(self, bytes, n, &taken, &why)
+	                                  : exchange_unframed_read(self, bytes, n, &taken, &why);
+	if (status == EXCHANGE_CUT)
+		return cut(self, why);
+	if (status == EXCHANGE_WAIT)
+		return EXCHANGE_WAIT;
 	bool excess = taken > self->remaining;
 	*got = excess ? (size_t)self->remaining : taken;
 	assert(*got > 0 && *got <= n);
@@ -110,8 +144,10 @@ bool
 exchange_has_more(const struct exchange *self)
 {
 	bool buffered = buffer_size(&self->in) > self->scan.head_len;
+	bool may_hand_on = self->has_held && (self->has_ended || self->remaining > 1);
 
-	return self->phase == EXCHANGE_BODY && self->remaining > 0 && (buffered || !self->drained);
+	return self->phase == EXCHANGE_BODY && self->remaining > 0 &&
+	       (buffered || !self->drained || may_hand_on);
 }
 
 void
@@ -154,6 +190,7 @@ exchange_free(struct exchange *self)
 	assert(self->phase != EXCHANGE_BODY || self->scan.head_len <= buffer_size(&self->in));
 	/* An unwanted body that is all here already need not cost the connection. */
 	if (self->connection != NULL && self->phase == EXCHANGE_BODY &&
+	    (self->response.framing == RESPONSE_BY_LENGTH || self->remaining == 0) &&
 	    self->remaining <= buffer_size(&self->in) - self->scan.head_len) {
 		self->scan.head_len += (size_t)self->remaining;
 		self->remaining = 0;

@@ -20,9 +20,13 @@ enum {
 static void
 log_failure(const struct exchange *self, const char *why)
 {
-	if (self->phase != EXCHANGE_CONNECTING) /* that was logged, for each server */
-		log_warning(
-		    "%s while %s store %s", why, exchange_doing[self->phase], self->store_name);
+	char request[EXCHANGE_SAID_MAX];
+
+	if (self->phase == EXCHANGE_CONNECTING) /* that was logged, for each server */
+		return;
+	exchange_said_request(self, request);
+	log_warning("%s while %s store %s: %s", why, exchange_doing[self->phase], self->store_name,
+	    request);
 }
 
 void

@@ -4,7 +4,9 @@
  *
  *   exchange.c         the head of the answer comes in, and what the store does is heard
  *   exchange_body.c    the body, and the end
+ *   exchange_unframed.c a body whose length only a catalogue knows
  *   exchange_failure.c no answer, or a bad one: whose fault that is, and whom to ask then
+ *   exchange_said.c    what the store did, in words
  *   exchange_sending.c the request goes out, to one server at a time
  *
  * Each calls only what stands below it here.
@@ -16,10 +18,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buffer.h"
 #include "exchange.h"
+#include "gateway/http/chunked.h"
 #include "gateway/http/http_scan.h"
+
+enum { EXCHANGE_SAID_MAX = 320 }; /* bytes of a text for the log */
 
 enum phase {
 	EXCHANGE_CONNECTING,
@@ -52,6 +58,12 @@ struct exchange {
 	unsigned interim;
 	struct response response;
 	unsigned long long remaining;
+	struct chunked chunked;
+	bool has_ended;       /* the framing of such a body: what is held back is the last of it */
+	bool is_other_length; /* it has one, which is not the server's fault */
+	bool has_held;
+	char held; /* the last byte, or what there was no room for */
+	char said[EXCHANGE_SAID_MAX];
 	ev_timer timer; /* no progress from the store; before an answer it fires earlier, too */
 	double waited;  /* seconds, for the head of this server's answer */
 	double waited_before; /* for others' */
@@ -61,6 +73,20 @@ struct exchange {
 	const struct upstream_events *store_events;
 	void *arg;
 };
+
+/* ---- exchange_body.c ---- */
+
+/* Takes at most N bytes of those that came with the head, or else from the store: as recv(), where
+ * nothing to be had now is -1 with EAGAIN. */
+ssize_t exchange_receive(struct exchange *self, char *bytes, size_t n);
+
+/* ---- exchange_unframed.c ---- */
+
+/* The next bytes of a body that is chunked or ends with its connection, where BYTES has room for N
+ * + 1: OK with *TAKEN from 1 to N of them, WAIT, or CUT with *WHY. The last byte of a body comes
+ * only when its end has been seen and is where the catalogue says. */
+enum exchange_status exchange_unframed_read(
+    struct exchange *self, char *bytes, size_t n, size_t *taken, const char **why);
 
 /* ---- exchange_sending.c ---- */
 
@@ -78,6 +104,14 @@ void exchange_send(struct exchange *self);
 /* Connects, or takes a kept-alive connection (not when FRESH), and sends as soon as it can. False:
  * no server that was not tried can be connected. */
 bool exchange_acquire(struct exchange *self, bool fresh);
+
+/* ---- exchange_said.c ---- */
+
+/* What the store answered, which has DEFECT: "302 to http://other/", "401", "200: chunked, ...". It
+ * is SELF's until the next call. */
+const char *exchange_said(struct exchange *self, const char *defect);
+/* "GET /path", shortened; TEXT has room for EXCHANGE_SAID_MAX bytes. */
+void exchange_said_request(const struct exchange *self, char *text);
 
 /* ---- exchange_failure.c ---- */
 

@@ -22,6 +22,12 @@ static const struct request shapes[] = {
     {.method = METHOD_GET, .range = {.form = RANGE_SUFFIX, .last = 3}},
     {.method = METHOD_HEAD, .range = {.form = RANGE_FROM_TO, .first = 0, .last = 0}},
     {.method = METHOD_PUT, .has_content_length = true, .content_length = 10},
+    {.method = METHOD_GET, .has_known_size = true, .known_size = 9},
+    {.method = METHOD_HEAD, .has_known_size = true, .known_size = 9},
+    {.method = METHOD_GET,
+        .range = {.form = RANGE_FROM_TO, .first = 2, .last = 6},
+        .has_known_size = true,
+        .known_size = 9},
 };
 
 static void
@@ -31,7 +37,12 @@ require_framing(
 	bool bodyless =
 	    request->method == METHOD_HEAD || response->status == 204 || response->status == 304;
 
-	FUZZ_REQUIRE(!fuzz_holds(head, len, "\r\nTransfer-Encoding:"));
+	bool is_framed = response->framing == RESPONSE_BY_LENGTH;
+
+	FUZZ_REQUIRE(!is_framed || !fuzz_holds(head, len, "\r\nTransfer-Encoding:"));
+	FUZZ_REQUIRE(is_framed || request->has_known_size || response->status >= 400);
+	FUZZ_REQUIRE(is_framed || !fuzz_holds(head, len, "\r\nContent-Length:"));
+	FUZZ_REQUIRE(response->framing != RESPONSE_BY_CLOSE || !response->keeps_alive);
 	FUZZ_REQUIRE(bodyless || response->has_content_length);
 	FUZZ_REQUIRE(response->has_body == (!bodyless && response->content_length > 0));
 	FUZZ_REQUIRE(response->status != 206 || request->range.form != RANGE_NONE);

@@ -222,7 +222,59 @@ test_head_and_304_have_no_body_whatever_their_length(void **state)
 	assert_false(response.has_body);
 	assert_passes(&conditional, "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n");
 	assert_refused(&head, OK LENGTH LENGTH, "valid HTTP");
-	assert_refused(&head, OK "Transfer-Encoding: chunked\r\n", "Transfer-Encoding");
+	assert_refused(&head, OK "Transfer-Encoding: chunked\r\n", "chunked");
+}
+
+static void
+test_a_size_that_is_known_stands_for_a_length_that_is_missing(void **state)
+{
+	(void)state;
+	struct request known = {.method = METHOD_GET, .has_known_size = true, .known_size = 9};
+	struct request part = {
+	    .method = METHOD_GET, .range = {RANGE_FROM_TO, 2, 4}, .has_known_size = true};
+	static const char *const other[] = {OK "Transfer-Encoding: gzip, chunked\r\n",
+	    OK "Transfer-Encoding: xchunked\r\n", OK "Transfer-Encoding:\r\n",
+	    OK "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+	    OK "Transfer-Encoding: chunked\r\nContent-Length: 9\r\n",
+	    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n"};
+
+	assert_passes(&known, OK "Transfer-Encoding: Chunked\r\n");
+	assert_int_equal(response.framing, RESPONSE_CHUNKED);
+	assert_true(response.has_body && response.keeps_alive);
+	assert_printed("Content-Length: 9\r\n");
+	assert_passes(&known, OK);
+	assert_int_equal(response.framing, RESPONSE_BY_CLOSE);
+	assert_true(response.has_body && !response.keeps_alive);
+	assert_printed("Content-Length: 9\r\n");
+	assert_passes(
+	    &part, PARTIAL "Transfer-Encoding: chunked\r\nContent-Range: bytes 2-4/9\r\n");
+	assert_int_equal(response.content_length, 3);
+	assert_refused(&get, OK, "no length");
+	for (size_t i = 0; i < COUNT(other); i++)
+		assert_refused(&known, other[i], "");
+	known.method = METHOD_HEAD;
+	assert_passes(&known, OK "Transfer-Encoding: chunked\r\n");
+	assert_false(response.has_body);
+	assert_printed("Content-Length: 9\r\n");
+	known.known_size = 0;
+	known.method = METHOD_GET;
+	assert_passes(&known, OK "Transfer-Encoding: chunked\r\n");
+	assert_false(response.has_body || response.keeps_alive);
+}
+
+static void
+test_an_error_needs_no_length(void **state)
+{
+	(void)state;
+	static const char *const fields[] = {"", "Transfer-Encoding: chunked\r\n"};
+
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		char text[128];
+		(void)snprintf(text, sizeof text, "HTTP/1.1 404 No\r\n%s", fields[i]);
+		assert_passes(&get, text);
+		assert_false(response.has_body || response.keeps_alive);
+		assert_printed("Content-Length: 0\r\n");
+	}
 }
 
 static void
@@ -384,6 +436,8 @@ main(void)
 	    cmocka_unit_test(test_a_body_needs_one_length_beyond_doubt),
 	    cmocka_unit_test(test_what_may_not_pass_is_good_http_all_the_same),
 	    cmocka_unit_test(test_head_and_304_have_no_body_whatever_their_length),
+	    cmocka_unit_test(test_a_size_that_is_known_stands_for_a_length_that_is_missing),
+	    cmocka_unit_test(test_an_error_needs_no_length),
 	    cmocka_unit_test(test_304_and_ranges_must_have_been_asked_for),
 	    cmocka_unit_test(test_a_partial_answer_is_exactly_the_range_that_was_asked_for),
 	    cmocka_unit_test(test_content_range_in_another_form_is_refused),
