@@ -263,6 +263,31 @@ def test_list_shows_every_certificate_with_its_owner_and_state(ca, quick_keys, m
     assert entry["not_after"] == leaf.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def test_list_of_what_expires_has_what_is_in_use_and_no_more(ca, quick_keys, capsys):
+    def expiring(days):
+        capsys.readouterr()
+        run_in_process("list", ca, "--json", "--expiring", days)
+        return [entry["base"] for entry in json.loads(capsys.readouterr().out)]
+
+    run_in_process("client", ca, *client(days="3"))
+    run_in_process("client", ca, "--customer", "later", "--subject", "CN=later", "--days", "20")
+    run_in_process("client", ca, "--customer", "gone", "--subject", "CN=gone", "--days", "2")
+    run_in_process("revoke", ca, "gone")
+    assert expiring("30d") == ["hooli", "later"]
+    assert expiring("10d") == ["hooli"]
+    assert expiring("0d") == []
+    run_in_process("renew", ca, "hooli")
+    assert expiring("30d") == ["later"], "the renewed one has a year"
+
+
+@pytest.mark.parametrize("text", ["30", "d", "-1d", "1.5d", "30m", "99999d", ""])
+def test_a_time_that_is_no_number_of_days_is_refused(issued, text):
+    done = subprocess.run([PKI, "list", issued, "--expiring=" + text], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is no number of days like 30d" in done.stderr
+
+
 def test_list_is_a_table_for_people(issued):
     head, *rows = pki("list", issued).splitlines()
     assert head.split() == ["BASE", "ROLE", "CUSTOMER", "SUBJECT", "SERIAL", "EXPIRES", "STATE"]
