@@ -181,7 +181,7 @@ def test_who_is_gone_before_the_answer_does_no_harm(gate, path):
 
 
 def test_commands_without_a_gate_say_so(path):
-    for command in (["status"], ["reload"], ["drain"], ["customers"], ["cut", "acme"]):
+    for command in (["status"], ["reload"], ["upgrade"], ["drain"], ["customers"], ["cut", "acme"]):
         done = run(path, *command)
         assert done.returncode == 1
         assert f"{path}: No such file or directory: no gate has this `admin_socket`" in done.stderr
