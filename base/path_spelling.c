@@ -8,23 +8,15 @@
 #include <stdbool.h>
 #include <string.h>
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "hex.h"
 
 /* The byte that the escape at TEXT, which has LEFT bytes, stands for; -1 when it is none. */
 static int
 escaped_byte(const char *text, size_t left)
 {
-	if (left < 3 || hex_value(text[1]) < 0 || hex_value(text[2]) < 0)
+	if (left < 3 || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0)
 		return -1;
-	return hex_value(text[1]) * 16 + hex_value(text[2]);
+	return hex_digit(text[1]) * 16 + hex_digit(text[2]);
 }
 
 static const char *

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 struct attribute_type {
@@ -299,21 +300,13 @@ parse_escaped(struct parser *in, struct subject_rdn *rdn)
 	return NULL;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The next byte of a hex value, or -1. */
 static int
 parse_hex_byte(struct parser *in)
 {
 	if (in->end - in->at < 2)
 		return -1;
-	int high = hex_digit(in->at[0]), low = hex_digit(in->at[1]);
+	int high = hex_small_digit(in->at[0]), low = hex_small_digit(in->at[1]);
 	if (high < 0 || low < 0)
 		return -1;
 	in->at += 2;

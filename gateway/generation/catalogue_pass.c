@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
+#include "base/hex.h"
 #include "base/yaml_source.h"
 #include "catalogue_folders.h"
 #include "catalogue_judge.h"
@@ -201,12 +202,6 @@ add_version(struct pass *self, const char *folder, const struct catalogue_image_
 	note_end(self, version->until);
 }
 
-static unsigned char
-digit(char c)
-{
-	return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
 static void
 add_files(
     struct pass *self, const struct catalogue_folder *folder, const struct catalogue *catalogue)
@@ -222,8 +217,8 @@ add_files(
 		if (hex[0] == '\0')
 			continue;
 		for (size_t j = 0; j < sizeof record.sha256; j++)
-			record.sha256[j] =
-			    (unsigned char)(digit(hex[2 * j]) << 4 | digit(hex[2 * j + 1]));
+			record.sha256[j] = (unsigned char)(hex_small_digit(hex[2 * j]) << 4 |
+			                                   hex_small_digit(hex[2 * j + 1]));
 		char *path = buffer_text("%s%s", folder->path, file->path);
 		catalogue_image_writer_add_file(self->writer, path, &record);
 		free(path);

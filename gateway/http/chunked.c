@@ -8,23 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "base/hex.h"
 
 /* A byte of the line with the size. */
 static const char *
 take_size(struct chunked *self, char c)
 {
-	int value = hex_value(c);
+	int value = hex_digit(c);
 
 	if (value >= 0) {
 		if (self->digits == CHUNKED_SIZE_DIGITS)
