@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "gateway/node/log.h"
 #include "store_servers.h"
@@ -44,44 +43,6 @@ cut(struct exchange *self, const char *why)
 	services_count(self->services, METRIC_STORE_FAILURES, 1);
 	exchange_drop_connection(self);
 	return EXCHANGE_CUT;
-}
-
-/* Takes body bytes that came with the head. */
-static size_t
-take_buffered(struct exchange *self, char *bytes, size_t n)
-{
-	assert(self->scan.head_len <= buffer_size(&self->in));
-	size_t buffered = buffer_size(&self->in) - self->scan.head_len;
-	size_t taken = buffered < n ? buffered : n;
-
-	if (taken == 0)
-		return 0;
-	memcpy(bytes, buffer_bytes(&self->in) + self->scan.head_len, taken);
-	self->scan.head_len += taken;
-	if (self->scan.head_len == buffer_size(&self->in)) {
-		buffer_fini(&self->in);
-		self->scan.head_len = 0;
-	}
-	return taken;
-}
-
-ssize_t
-exchange_receive(struct exchange *self, char *bytes, size_t n)
-{
-	size_t taken = take_buffered(self, bytes, n);
-
-	if (taken > 0)
-		return (ssize_t)taken;
-	if (self->drained) { /* its reader is on, and tells of more */
-		errno = EAGAIN;
-		return -1;
-	}
-	ssize_t r = recv(upstream_fd(self->connection), bytes, n, 0);
-	if (r > 0) {
-		self->drained = (size_t)r < n;
-		exchange_restart_timer(self);
-	}
-	return r;
 }
 
 /* The next bytes of a body whose length the store said; as exchange_unframed_read(), but there may

@@ -5,6 +5,7 @@
  *   exchange.c         the head of the answer comes in, and what the store does is heard
  *   exchange_body.c    the body, and the end
  *   exchange_unframed.c a body whose length only a catalogue knows
+ *   exchange_receive.c bytes of a body, as they come
  *   exchange_failure.c no answer, or a bad one: whose fault that is, and whom to ask then
  *   exchange_said.c    what the store did, in words
  *   exchange_sending.c the request goes out, to one server at a time
@@ -74,7 +75,7 @@ struct exchange {
 	void *arg;
 };
 
-/* ---- exchange_body.c ---- */
+/* ---- exchange_receive.c ---- */
 
 /* Takes at most N bytes of those that came with the head, or else from the store: as recv(), where
  * nothing to be had now is -1 with EAGAIN. */
