@@ -214,7 +214,7 @@ upgrade(struct admin *self, unsigned peer)
 	char why[UPGRADE_WHY_MAX];
 
 	/* A program that cannot be started has not been waited for before this is heard of. */
-	if (supervisor_upgrade_begin(self->supervisor, why))
+	if (self->supervisor->on_upgrade(self->supervisor, why))
 		self->waits[peer].what = WAIT_UPGRADE;
 	else
 		admin_server_refuse(self->server, peer, why);

@@ -59,6 +59,8 @@ struct follower {
 	ev_timer patience;
 };
 
+enum { UPGRADE_WHY_MAX = 128 }; /* bytes */
+
 struct supervisor {
 	struct ev_loop *loop;
 	struct config *config; /* in force; a reference */
@@ -91,8 +93,10 @@ struct supervisor {
 	ev_timer hand_log;   /* when to try it again */
 	/* A worker asks for the names of the stores to be looked up; none can make that often. */
 	void (*on_look_up)(struct supervisor *self);
-	/* What SIGHUP and SIGTERM ask for, also through the admin socket. */
+	/* What SIGHUP, SIGUSR2 and SIGTERM ask for, also through the admin socket. An upgrade may
+	 * be refused, for WHY; else admin_on_upgrade_ended() says what came of it. */
 	void (*on_reload)(struct supervisor *self);
+	bool (*on_upgrade)(struct supervisor *self, char why[UPGRADE_WHY_MAX]);
 	void (*on_drain)(struct supervisor *self);
 	/* Tells all workers HOW to end, and ends after them. */
 	void (*on_leave)(struct supervisor *self, enum channel_type how);
@@ -142,16 +146,10 @@ void supervisor_crash_replace(struct child *child);
 
 /* ---- supervisor_upgrade.c: this program started anew, to take over ---- */
 
-enum { UPGRADE_WHY_MAX = 128 }; /* bytes */
-
 /* When there is a loop; `before` has been set. */
 void supervisor_upgrade_init(struct supervisor *self);
 /* When the loop has ended: waits until the process that was told to take over has. */
 void supervisor_upgrade_fini(struct supervisor *self);
-
-/* Starts the program that is to take over; admin_on_upgrade_ended() says what came of it. False,
- * after logging WHY, when it is not started. */
-bool supervisor_upgrade_begin(struct supervisor *self, char why[UPGRADE_WHY_MAX]);
 
 /* Whether this process is to take over from another and has not: its workers accept nothing. */
 bool supervisor_upgrade_is_waiting(const struct supervisor *self);

@@ -248,8 +248,9 @@ may_begin(const struct supervisor *self, char why[UPGRADE_WHY_MAX])
 	return reason == NULL && self->follower.pid == 0;
 }
 
-bool
-supervisor_upgrade_begin(struct supervisor *self, char why[UPGRADE_WHY_MAX])
+/* Starts the program that is to take over. False, after logging WHY, when it is not started. */
+static bool
+upgrade_begin(struct supervisor *self, char why[UPGRADE_WHY_MAX])
 {
 	if (!may_begin(self, why)) {
 		log_warning("%s", why);
@@ -267,7 +268,7 @@ on_upgrade(struct ev_loop *loop, ev_signal *signal, int events)
 	char why[UPGRADE_WHY_MAX];
 
 	(void)loop, (void)events;
-	(void)supervisor_upgrade_begin(signal->data, why);
+	(void)upgrade_begin(signal->data, why);
 }
 
 void
@@ -394,6 +395,7 @@ supervisor_upgrade_init(struct supervisor *self)
 	ev_init(&follower->exit, on_exit_of_follower);
 	ev_init(&follower->patience, on_impatience);
 	follower->io.data = follower->exit.data = follower->patience.data = self;
+	self->on_upgrade = upgrade_begin;
 	ev_signal_init(&self->upgrade, on_upgrade, SIGUSR2);
 	self->upgrade.data = self;
 	ev_signal_start(self->loop, &self->upgrade);
