@@ -64,10 +64,8 @@ struct connection {
 
 static struct {
 	enum mode mode;
-	uint16_t port;
 	char *host, *path, *ca, *certificates, *key, *version, *suite;
-	size_t connections, active, units;
-	int64_t seconds;
+	unsigned long port, connections, active, units, seconds;
 } options = {.host = "updates.example.com",
     .version = "1.3",
     .path = "/",
@@ -126,7 +124,7 @@ static void
 open_socket(struct connection *self)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
-	    .sin_port = htons(options.port),
+	    .sin_port = htons((uint16_t)options.port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = self};
 	int yes = 1;
@@ -418,26 +416,23 @@ take_option(const char *name, char *value)
 	} texts[] = {{"ca", &options.ca}, {"certificates", &options.certificates},
 	    {"key", &options.key}, {"path", &options.path}, {"host", &options.host},
 	    {"version", &options.version}, {"suite", &options.suite}};
-	unsigned long number = strtoul(value, NULL, 10);
+	const struct {
+		const char *name;
+		unsigned long *value;
+	} numbers[] = {{"port", &options.port}, {"connections", &options.connections},
+	    {"active", &options.active}, {"units", &options.units}, {"seconds", &options.seconds}};
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (strcmp(name, texts[i].name) == 0) {
 			*texts[i].value = value;
 			return true;
 		}
-	if (strcmp(name, "port") == 0)
-		options.port = (uint16_t)number;
-	else if (strcmp(name, "connections") == 0)
-		options.connections = number;
-	else if (strcmp(name, "active") == 0)
-		options.active = number;
-	else if (strcmp(name, "units") == 0)
-		options.units = number;
-	else if (strcmp(name, "seconds") == 0)
-		options.seconds = (int64_t)number;
-	else
-		return false;
-	return true;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		if (strcmp(name, numbers[i].name) == 0) {
+			*numbers[i].value = strtoul(value, NULL, 10);
+			return true;
+		}
+	return false;
 }
 
 static void
@@ -453,7 +448,7 @@ read_options(int argc, char **argv)
 			bench_fail("what is %s?", argv[i]);
 	}
 	if (options.mode == MODES || options.ca == NULL || options.certificates == NULL ||
-	    options.key == NULL || options.port == 0)
+	    options.key == NULL || options.port == 0 || options.port > UINT16_MAX)
 		bench_fail("a mode, port, ca, certificates and key are needed");
 	if (options.connections < 1 || options.connections > CONNECTIONS_MAX || options.units < 1 ||
 	    options.units > UNITS_MAX || options.seconds < 1 || options.seconds > SECONDS_MAX)
@@ -497,7 +492,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < options.active && options.mode < IDLE; i++)
 		begin(next_resting());
 	if (options.mode < IDLE)
-		run(options.units, options.seconds);
+		run(options.units, (int64_t)options.seconds);
 	report(bench_nanoseconds() - started);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -423,29 +423,39 @@ def test_a_policy_that_the_new_program_refuses_is_a_failure_of_the_command(lab):
     gate.write_policy(policy())
 
 
+class Hanging:
+    """`mirrorgate upgrade` waits for a program, process PID, that is never ready."""
+
+    def __init__(self, lab):
+        self.gate = upgradable(lab, admin_socket="admin.sock",
+                               timeouts={"upgrade": "1h", "worker": "10m"})  # fmt: skip
+        self.gate.replace_program("#!/bin/sh\nexec sleep 1000\n")
+        self._answers = []
+        self._thread = threading.Thread(target=lambda: self._answers.append(by_command(self.gate)))
+        self._thread.start()
+        match = self.gate.wait_line(r"mirrorgate: info: upgrade: process (\d+) is started")
+        self.pid = int(match[1])
+
+    def answer(self):
+        """What the command came to."""
+        self._thread.join(300)
+        [answer] = self._answers
+        return answer
+
+
 def test_a_second_command_meanwhile_is_refused_and_the_first_is_told_the_end(lab):
-    gate = upgradable(lab, admin_socket="admin.sock", timeouts={"upgrade": "1h", "worker": "10m"})
-    gate.replace_program("#!/bin/sh\nexec sleep 1000\n")
-    answers = []
-    first = threading.Thread(target=lambda: answers.append(by_command(gate)))
-    first.start()
-    match = gate.wait_line(r"mirrorgate: info: upgrade: process (\d+) is started")
-    done = by_command(gate)
+    first = Hanging(lab)
+    done = by_command(first.gate)
     assert done.returncode == 1
-    assert f"upgrade refused: process {match[1]} is about to take over already" in done.stderr
-    os.kill(int(match[1]), signal.SIGKILL)
-    first.join(300)
-    assert answers[0].returncode == 1 and "ended before it was ready" in answers[0].stderr
+    assert f"upgrade refused: process {first.pid} is about to take over already" in done.stderr
+    os.kill(first.pid, signal.SIGKILL)
+    answer = first.answer()
+    assert answer.returncode == 1 and "ended before it was ready" in answer.stderr
 
 
 def test_a_drain_tells_who_waits_for_an_upgrade(lab):
-    gate = upgradable(lab, admin_socket="admin.sock", timeouts={"upgrade": "1h", "worker": "10m"})
-    gate.replace_program("#!/bin/sh\nexec sleep 1000\n")
-    answers = []
-    asker = threading.Thread(target=lambda: answers.append(by_command(gate)))
-    asker.start()
-    gate.wait_line(r"mirrorgate: info: upgrade: process (\d+) is started")
-    gate.signal(signal.SIGTERM)
-    assert gate.wait_exit() == 0
-    asker.join(300)
-    assert answers[0].returncode == 1 and "is not waited for" in answers[0].stderr
+    asker = Hanging(lab)
+    asker.gate.signal(signal.SIGTERM)
+    assert asker.gate.wait_exit() == 0
+    answer = asker.answer()
+    assert answer.returncode == 1 and "is not waited for" in answer.stderr

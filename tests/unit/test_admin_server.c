@@ -82,32 +82,33 @@ ask(struct fixture *self, int patience)
 	return status;
 }
 
+/* A server that lets a request wait for PATIENCE seconds, and who asks and waits for WAITS: the
+ * first of the two ends it. */
 static void
-test_a_request_that_waits_too_long_is_given_up(void **state)
+assert_given_up(ev_tstamp patience, int waits)
 {
-	(void)state;
-	static const struct admin_server_events events = {on_request, on_gone, 0.05};
+	const struct admin_server_events events = {on_request, on_gone, patience};
 	struct fixture self;
 
 	set_up(&self, &events);
-	assert_int_equal(ask(&self, 600), 0);
+	assert_int_equal(ask(&self, waits), 0);
 	assert_int_equal(self.asked, 1);
 	assert_int_equal(self.gone, 1);
 	tear_down(&self);
 }
 
 static void
+test_a_request_that_waits_too_long_is_given_up(void **state)
+{
+	(void)state;
+	assert_given_up(0.05, 600);
+}
+
+static void
 test_who_asks_does_not_wait_for_ever(void **state)
 {
 	(void)state;
-	static const struct admin_server_events events = {on_request, on_gone, 600};
-	struct fixture self;
-
-	set_up(&self, &events);
-	assert_int_equal(ask(&self, 1), 0);
-	assert_int_equal(self.asked, 1);
-	assert_int_equal(self.gone, 1);
-	tear_down(&self);
+	assert_given_up(600, 1);
 }
 
 /* The request waits when the socket is given up; its answer comes after. */
