@@ -205,14 +205,11 @@ test: ## install what is missing, build, run unit and end-to-end tests
 	@packaging/install-deps build demo test
 	@$(MAKE) check
 
-# About fifteen minutes on two processors, and 20 GB of room for sparse files and their copies.
-test-big: ## files over 4 GiB, as many files and versions as there may be, and spot stopped at each of its calls
+# About five minutes on two processors, and 20 GB of room for sparse files and their copies.
+test-big: ## files over 4 GiB, whole, and as many files and versions as there may be; no other run does
 	@packaging/install-deps build demo test
 	@$(MAKE) all
 	@tests/run --build $(BUILD) --e2e-only tests/e2e/big_files.py
-	@MIRRORGATE_EACH_CALL=1 tests/run --build $(BUILD) --e2e-only $(STOPPED)
-
-STOPPED := $(shell grep -l 'stopper\|STRIDE' tests/e2e/test_*.py)
 
 asan: ## the same suite on a build with AddressSanitizer and UBSan
 	@packaging/install-deps build demo test

@@ -217,7 +217,7 @@ def test_a_snapshot_tells_of_nothing_that_is_not_whole(shop, damage):
 # What an update does to the folder, at least, before its journal is in place and from then on.
 STAGING = {"openat", "fchmod", "fallocate", "write", "futimens", "fsync", "mkdirat"}
 CHANGING = {"renameat2", "fsync", "unlinkat"}
-SAMPLE = 12  # of the calls before the journal; after it, see choose()
+SAMPLE = 12  # of the calls before the journal; after it, all
 
 
 def begins(calls):

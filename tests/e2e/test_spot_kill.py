@@ -12,9 +12,11 @@ from mirrorgate_test.spot import PROGRAM
 
 from test_spot_fetch import BASE, publish, tree
 
-KILLS = 100 // common.STRIDE  # of fetch
-KILLS_OF_UPDATES = 24 // common.STRIDE
-KILLS_OF_OTHERS = 100 // common.STRIDE  # gc and verify
+# Fewer where each takes several times as long; the release build is killed as often as it takes.
+SHARE = 4 if common.INSTRUMENTED else 1
+KILLS = 100 // SHARE  # of fetch
+KILLS_OF_UPDATES = 24 // SHARE
+KILLS_OF_OTHERS = 100 // SHARE  # gc and verify
 # What is killed by chance goes on until it has been killed often enough, at each moment that matters.
 RUNS = 1000
 

@@ -100,7 +100,7 @@ def test_a_folder_that_was_filled_in_place_stays_so(lab, release):
 
 
 STAGING = {"openat", "fchmod", "fallocate", "write", "futimens", "fsync", "mkdirat", "renameat2"}
-SAMPLE = 16  # of the calls before the links are changed; after that, see choose()
+SAMPLE = 16  # of the calls before the links are changed; after that, all
 
 
 def stops_everywhere(shop, stopper, how, after):

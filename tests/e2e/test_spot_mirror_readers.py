@@ -325,7 +325,7 @@ def is_swept(site):
     return left == [] and objects and all(path.stat().st_ino in linked for path in objects)
 
 
-KILLS = 100 // common.STRIDE
+KILLS = 25 if common.INSTRUMENTED else 100
 
 
 def test_killed_at_any_moment_no_reader_sees_a_wrong_byte(site):
@@ -361,6 +361,7 @@ def test_killed_at_any_moment_no_reader_sees_a_wrong_byte(site):
     assert site.is_complete() and is_swept(site)
 
 
+STRIDE = 4 if common.INSTRUMENTED else 1
 KILLER = """
 #define _GNU_SOURCE
 #include <signal.h>
@@ -420,7 +421,7 @@ def test_killed_before_each_of_its_steps_no_reader_sees_a_wrong_byte(lab, releas
     shutil.rmtree(site.origin / "artifacts/step-plus")
     rights += [tree(version) for version in versions.glob("[0-9]*")]
     order = [PROGRAM, "-q", "-c", site.spot.file, "mirror", site.folder, "--grace", "0s", *REMOVE]
-    for steps in range(1, 1000, common.STRIDE):
+    for steps in range(1, 1000, STRIDE):
         assert common.run(["cp", "-a", before, site.folder]).returncode == 0
         environment = later("+0d", LD_PRELOAD=str(library), KILL_AT=str(steps))
         process = subprocess.run(order, env={**os.environ, **environment}, check=False, timeout=60)

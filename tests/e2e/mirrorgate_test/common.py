@@ -23,10 +23,6 @@ SANITIZED = "asan" in BUILD.name
 INSTRUMENTED = SANITIZED or "coverage" in BUILD.name
 PATIENCE = 4 if SANITIZED else 2 if INSTRUMENTED else 1
 
-# A program that is stopped at each of its calls, or at any moment, is stopped at every STRIDE-th, that
-# often; `make test-big` stops it at each. A build that is slow and looks for other mistakes has fewer.
-STRIDE = 1 if "MIRRORGATE_EACH_CALL" in os.environ else 4 if INSTRUMENTED else 2
-
 # Shadow memory is not private memory, but red zones and the quarantine are: what the release
 # build keeps in one byte, the sanitized one may keep in this many.
 MEMORY_FACTOR = 8 if SANITIZED else 1
