@@ -97,8 +97,11 @@ class Upgradable(Gateway):
         assert self.process.poll() is None
 
     def stop(self):
+        # Those before it first: a process that ends while the one that started it is still there is
+        # heard by that one, and Follower would wait for it in vain.
+        codes = [process.wait(common.LONG * common.PATIENCE) for process in self.retired]
         super().stop()
-        assert [process.wait() for process in self.retired] == [0] * len(self.retired)
+        assert codes == [0] * len(self.retired)
 
 
 def upgradable(lab, *, store=None, shell=None, stdin=subprocess.DEVNULL, **config):

@@ -68,6 +68,10 @@ class Lines:
     def text(self):
         return "\n".join(self._lines)
 
+    def has_ended(self):
+        """Whether all is here; false while a process holds the pipe."""
+        return not self._thread.is_alive()
+
     def join(self):
         """Waits for the end of the pipe, which comes when the last process that holds it ends."""
         self._thread.join(timeout=LONG * PATIENCE)

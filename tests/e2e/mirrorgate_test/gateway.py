@@ -166,9 +166,7 @@ class Gateway(client.Reachable):
         """Waits for a line of stderr that matches PATTERN as a whole; returns the match."""
 
         def found():
-            ended = self.process.poll() is not None
-            if ended:
-                self.stderr.join()
+            ended = self.stderr.has_ended()  # not the process: another may have taken over
             for line in self.stderr.since(start):
                 if match := re.fullmatch(pattern, line):
                     return match
