@@ -8,6 +8,7 @@ that no number is used twice.
 import contextlib
 import dataclasses
 import datetime
+import hashlib
 import ipaddress
 import json
 import os
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pki_files import locked, staged
+from pki_passphrase import load_key
 from pki_subject import Refusal, parse_subject, print_subject
 
 KEY_BITS = 2048
@@ -29,19 +31,27 @@ INDEX_FORMAT = "mirrorgate-pki/1"
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*"
                        r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 HOST_NAME_MAX = 253
+WANTED_KEYS = ("base", "role", "customer", "subject", "names")
 USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "release": ExtendedKeyUsageOID.CODE_SIGNING}
 
 
 @dataclasses.dataclass
 class Authority:
     """A CA folder, open and locked. INDEX is {"format", "crl_number", "certificates": [entry]}; an
-    entry has base, role (server, release, customer, probe, observer), customer (or null), subject, names
-    (of a server), serial (32 hex digits), not_before, not_after, revoked_at and reason (or null),
-    and replaced (true once it was renewed)."""
+    entry has base, role (server, release, customer, probe, observer, issuing), customer (or null), subject,
+    names (of a server), serial (32 hex digits), not_before, not_after, revoked_at and reason (or null),
+    and replaced (true once it was renewed). Those of earlier releases lack the last two: key (SHA-256 of
+    the public one) and requested (true: its owner made the key)."""
     folder: pathlib.Path
     certificate: x509.Certificate
     key: rsa.RSAPrivateKey
     index: dict
+
+    @property
+    def is_root(self):
+        """True when it signs issuing CAs, and nothing else."""
+        basic = self.certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        return basic.value.path_length == 1
 
     def entries(self, **wanted):
         return [entry for entry in self.index["certificates"]
@@ -54,13 +64,12 @@ class Authority:
 
 
 @contextlib.contextmanager
-def open_authority(folder):
-    """The CA in FOLDER, locked until the block ends."""
+def open_authority(folder, passphrase_file):
+    """The CA in FOLDER, locked until the block ends; pki_passphrase.load_key() has the second."""
     load_index(folder)  # says so before anything else when this is no CA folder
     with locked(folder):
         certificate = load_pem(folder / "ca.crt", x509.load_pem_x509_certificate)
-        key = load_pem(folder / "ca.key",
-                       lambda data: serialization.load_pem_private_key(data, password=None))
+        key = load_key(folder / "ca.key", passphrase_file)
         if key.public_key().public_numbers() != certificate.public_key().public_numbers():
             raise Refusal(f"{folder}: ca.key is not the key of ca.crt")
         yield Authority(folder, certificate, key, load_index(folder))
@@ -116,9 +125,13 @@ def pem(item):
     return item.public_bytes(serialization.Encoding.PEM)
 
 
-def key_pem(key):
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                             serialization.NoEncryption())
+def key_pem(key, encryption=serialization.NoEncryption()):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+def fingerprint(public_key):
+    return hashlib.sha256(public_key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def new_serial():
@@ -143,11 +156,27 @@ def certificate_builder(subject, issuer, public_key, serial, not_before, not_aft
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False))
 
 
-def sign_ca(subject, key, days):
+def sign_ca(subject, key, days, path_length):
+    """A CA of its own; a PATH_LENGTH of 1 makes it a root, which signs issuing CAs only."""
     return (certificate_builder(subject, subject, key.public_key(), new_serial(), *validity(days))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
             .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True)
             .sign(key, hashes.SHA256()))
+
+
+def sign_issuing(root, entry, public_key):
+    """The certificate of the issuing CA that ENTRY of the ROOT's index records."""
+    return (builder_of(root, entry, public_key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True)
+            .sign(root.key, hashes.SHA256()))
+
+
+def builder_of(ca, entry, public_key):
+    return (certificate_builder(parse_subject(entry["subject"]), ca.certificate.subject, public_key,
+                                int(entry["serial"], 16), time_of(entry["not_before"]),
+                                time_of(entry["not_after"]))
+            .add_extension(authority_key_id(ca), critical=False))
 
 
 def authority_key_id(ca):
@@ -158,10 +187,7 @@ def authority_key_id(ca):
 def sign_leaf(ca, entry, public_key):
     """The certificate that ENTRY of the index records."""
     usage = USAGES.get(entry["role"], ExtendedKeyUsageOID.CLIENT_AUTH)
-    builder = (certificate_builder(parse_subject(entry["subject"]), ca.certificate.subject,
-                                   public_key, int(entry["serial"], 16),
-                                   time_of(entry["not_before"]), time_of(entry["not_after"]))
-               .add_extension(authority_key_id(ca), critical=False)
+    builder = (builder_of(ca, entry, public_key)
                .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
                .add_extension(key_usage("digital_signature"), critical=True)
                .add_extension(x509.ExtendedKeyUsage([usage]), critical=False))
@@ -183,18 +209,37 @@ def alternative_name(text):
     return x509.DNSName(text)
 
 
-def issue(ca, base, role, customer, subject, names, days):
-    """A new key and certificate in BASE.key and BASE.crt. Where the index knows BASE, they take
-    the place of the ones there; otherwise no file of that name may exist. Returns the entry."""
-    earlier = ca.entries(base=base)
+def new_entry(ca, wanted, public_key, days):
+    """An entry of the index for PUBLIC_KEY; WANTED has what the caller of pki decides (WANTED_KEYS)."""
     not_before, not_after = leaf_validity(ca, days)
-    entry = {"base": base, "role": role, "customer": customer, "subject": subject, "names": names,
-             "serial": f"{new_serial():032x}", "not_before": time_text(not_before),
-             "not_after": time_text(not_after), "revoked_at": None, "reason": None,
-             "replaced": False}
+    return {**wanted, "serial": f"{new_serial():032x}", "not_before": time_text(not_before),
+            "not_after": time_text(not_after), "revoked_at": None, "reason": None, "replaced": False,
+            "key": fingerprint(public_key), "requested": False}
+
+
+def issue(ca, wanted, days):
+    """A new key and certificate in BASE.key and BASE.crt. Where the index knows BASE, they take the place of
+    the ones there; otherwise no file of that name may exist."""
     key = new_key()
-    certificate = sign_leaf(ca, entry, key.public_key())
-    files = {f"{base}.key": (key_pem(key), 0o600), f"{base}.crt": (pem(certificate), 0o644)}
+    entry = new_entry(ca, wanted, key.public_key(), days)
+    files = {f"{entry['base']}.key": (key_pem(key), 0o600)}
+    publish_leaf(ca, entry, key.public_key(), files)
+
+
+def issue_requested(ca, wanted, public_key, days):
+    """A certificate in BASE.crt for PUBLIC_KEY, whose private half its owner keeps. It takes the place of the
+    one there, whose key, where it was made here, belongs to a certificate that is not BASE.crt any more."""
+    entry = {**new_entry(ca, wanted, public_key, days), "requested": True}
+    publish_leaf(ca, entry, public_key, {})
+    (ca.folder / f"{entry['base']}.key").unlink(missing_ok=True)
+
+
+def publish_leaf(ca, entry, public_key, files):
+    if ca.is_root:
+        raise Refusal(f"{ca.folder} is a root, which signs issuing CAs only ('pki init --under')")
+    base = entry["base"]
+    earlier = ca.entries(base=base)
+    files[f"{base}.crt"] = (pem(sign_leaf(ca, entry, public_key)), 0o644)
     with staged(ca.folder, files) as publish:
         for old in earlier:
             old["replaced"] = True
@@ -203,7 +248,17 @@ def issue(ca, base, role, customer, subject, names, days):
         if earlier:
             keep_replaced(ca, base)
         publish(replace=bool(earlier))
-    return entry
+
+
+def issue_authority(root, wanted, key, days):
+    """The certificate of an issuing CA with KEY, which the ROOT's folder has as BASE.crt."""
+    entry = new_entry(root, wanted, key.public_key(), days)
+    certificate = sign_issuing(root, entry, key.public_key())
+    with staged(root.folder, {f"{entry['base']}.crt": (pem(certificate), 0o644)}) as publish:
+        root.index["certificates"].append(entry)
+        root.save_index()
+        publish(replace=False)
+    return certificate
 
 
 def keep_replaced(ca, base):

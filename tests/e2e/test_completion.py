@@ -45,12 +45,13 @@ def test_bash_completes_commands(programs):
     commands = {"identity", "status", "customers", "reload", "upgrade", "drain", "cut"}
     assert offered(programs, "mirrorgate", "") == commands
     assert {"check", "explain", "diff", "compile", "dump"} <= offered(programs, "mirrorgate-policy", "")
-    assert {"init", "server", "revoke", "ticket-keys"} <= offered(programs, "mirrorgate-pki", "")
+    assert {"init", "server", "revoke", "sign-request", "ticket-keys"} <= offered(programs, "mirrorgate-pki", "")
 
 
 def test_bash_completes_options(programs):
     assert {"-c", "-t", "--unsafe-any-port"} <= offered(programs, "mirrorgate", "-")
     assert "--customer" in offered(programs, "mirrorgate-pki", "client", "--cu")
+    assert {"--passphrase-file", "--under"} <= offered(programs, "mirrorgate-pki", "init", "--")
 
 
 def test_bash_completes_files(programs):

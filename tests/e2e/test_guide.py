@@ -78,10 +78,10 @@ class Node:
         assert done.returncode == 0, (text, done.stdout, done.stderr)
         return done.stdout
 
-    def fetch(self, base="acme", ca="ca"):
+    def fetch(self, base="acme", ca="ca", trusted="ca/ca.crt"):
         """The status of a download by curl; 0: there was no connection."""
         done = subprocess.run(
-            ["curl", "-sS", "--cacert", "ca/ca.crt", "--cert", f"{ca}/{base}.crt", "--key",
+            ["curl", "-sS", "--cacert", trusted, "--cert", f"{ca}/{base}.crt", "--key",
              f"{ca}/{base}.key", "-o", "/dev/null", "-w", "%{http_code}",
              f"https://127.0.0.1:{self.gate.port}{PATH}"],
             cwd=self.folder, capture_output=True, text=True, check=False,
@@ -153,6 +153,39 @@ def test_another_ca(node):
     node.sh(alone)
     assert node.fetch() != 200
     assert node.fetch(ca="ca2") == 200
+
+
+def test_a_customers_own_request(node):
+    asking, signing, renewing = blocks("A customer's own request")
+    node.sh(blocks("A new customer")[0].split("mirrorgate-policy check")[0].split("\n", 1)[1])
+    node.sh("install -g mirrorgate -m 640 policy.yaml /etc/mirrorgate/policy.yaml; mirrorgate reload")
+    node.sh(asking)
+    assert "globex-prod" in node.sh(signing)
+    assert not (node.folder / "ca/globex.key").exists()
+    for again in ("", renewing):
+        node.sh(again)
+        node.sh("mkdir -p theirs; cp ca/globex.crt globex.key theirs")
+        assert node.fetch("globex", "theirs") == 200
+
+
+def test_a_passphrase_for_the_cas_key(node):
+    [commands] = blocks("A passphrase for the CA's key")
+    list_before = node.sh("cat ca/ca.crl")
+    node.sh(commands)
+    assert "ENCRYPTED" in node.sh("cat ca/ca.key") and node.sh("cat ca/ca.crl") != list_before
+    assert (node.folder / "ca/ca.key").stat().st_mode & 0o077 == 0
+    node.sh("! mirrorgate-pki crl ca </dev/null")
+
+
+def test_an_offline_root_with_an_issuing_ca(node):
+    making, using, revoking = blocks("An offline root with an issuing CA")
+    node.sh(making)
+    assert '"$(hostname)"' in using
+    node.sh(using.replace('"$(hostname)"', "127.0.0.1"))
+    assert node.fetch(ca="issuing", trusted="root/ca.crt") == 200
+    assert node.fetch(trusted="root/ca.crt") != 200, "of the CA that was there before"
+    assert "generation 3 live" in node.sh(revoking)
+    assert node.fetch(ca="issuing", trusted="root/ca.crt") != 200
 
 
 def test_ticket_keys(node):
