@@ -195,6 +195,8 @@ loader_start(struct loader *self, struct config *config, const struct generation
 	if (pid == 0) {
 		close(ends[0]);
 		enter_process(self, supervisor);
+		if (!sandbox_enter_loader())
+			_exit(EXIT_FAILURE);
 		exit(loading_run(config, current, self->user, task, ends[1]));
 	}
 	close(ends[1]);

@@ -1,7 +1,8 @@
 /*
- * What a worker may still do once it serves: an unprivileged user, no new privileges, no core
- * dumps, and only the system calls on a list (seccomp). Anything else kills the process, and the
- * supervisor says so and starts another.
+ * What a process may still do once it is set up. A worker: it is an unprivileged user, with no new
+ * privileges, no core dumps, and only the system calls of its role (sandbox_filter.h); the
+ * supervisor says which worker was ended by another, and starts it again. A loader: no new
+ * privileges, and the system calls of its role.
  */
 #ifndef GATEWAY_SANDBOX_H
 #define GATEWAY_SANDBOX_H
@@ -22,6 +23,9 @@ bool sandbox_find_user(const char *name, struct sandbox_user *user);
 /* Applies everything to this process. False, with a logged reason, when any part fails: then the
  * process must not serve. */
 bool sandbox_enter(const struct sandbox_user *user);
+
+/* The same for a loader, which stays who it is: it reads files that only that user may read. */
+bool sandbox_enter_loader(void);
 
 /* Raises the limit on open files as far as it goes. */
 void sandbox_raise_file_limit(void);
