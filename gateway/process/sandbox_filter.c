@@ -27,14 +27,35 @@ struct rule {
 
 /* Arguments are int: what lies in the upper half of the register is nobody's. */
 #define INT_MASK 0xffffffffU
-#define ARG_IS(arg, value) {(arg), SCMP_CMP_MASKED_EQ, INT_MASK, (value)}
-#define ARG_LACKS(arg, bits) {(arg), SCMP_CMP_MASKED_EQ, (bits), 0}
-#define ARG_HAS(arg, bits) {(arg), SCMP_CMP_MASKED_EQ, (bits), (bits)}
-#define TYPE_IS(arg, type) {(arg), SCMP_CMP_MASKED_EQ, 0xf, (type)} /* above it are flags */
+#define ARG_IS(arg, value)                                   \
+	{                                                    \
+		(arg), SCMP_CMP_MASKED_EQ, INT_MASK, (value) \
+	}
+#define ARG_LACKS(arg, bits)                         \
+	{                                            \
+		(arg), SCMP_CMP_MASKED_EQ, (bits), 0 \
+	}
+#define ARG_HAS(arg, bits)                                \
+	{                                                 \
+		(arg), SCMP_CMP_MASKED_EQ, (bits), (bits) \
+	}
+#define TYPE_IS(arg, type)                             \
+	{                                              \
+		(arg), SCMP_CMP_MASKED_EQ, 0xf, (type) \
+	} /* above it are flags */
 
-#define ANY(name) {.call = SCMP_SYS(name)}
-#define IF(name, ...) {.call = SCMP_SYS(name), .count = 1, .conditions = {__VA_ARGS__}}
-#define IF_BOTH(name, ...) {.call = SCMP_SYS(name), .count = 2, .conditions = {__VA_ARGS__}}
+#define ANY(name)                      \
+	{                              \
+		.call = SCMP_SYS(name) \
+	}
+#define IF(name, ...)                                                             \
+	{                                                                         \
+		.call = SCMP_SYS(name), .count = 1, .conditions = { __VA_ARGS__ } \
+	}
+#define IF_BOTH(name, ...)                                                        \
+	{                                                                         \
+		.call = SCMP_SYS(name), .count = 2, .conditions = { __VA_ARGS__ } \
+	}
 
 static const struct rule both[] = {
     ANY(read),
@@ -206,8 +227,8 @@ allow_worker(scmp_filter_ctx filter)
 int
 sandbox_filter(enum sandbox_role role)
 {
-	scmp_filter_ctx filter = seccomp_init(
-	    role == SANDBOX_WORKER ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
+	scmp_filter_ctx filter =
+	    seccomp_init(role == SANDBOX_WORKER ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
 	int error = filter == NULL ? -ENOMEM : 0;
 
 	if (error == 0)
