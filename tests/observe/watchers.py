@@ -1,4 +1,4 @@
-"""Programs that watch a gate, each in the foreground, in a folder of its own and on loopback."""
+"""Programs that watch a gate or stand in front of it, each in the foreground, in a folder of its own and on loopback."""
 
 import csv
 import json
@@ -90,7 +90,9 @@ class Prometheus(Watcher):
 
 class Balancer(Watcher, client.Reachable):
     """A load balancer that passes TCP on to GATE, and listens at `port`. It is given the socket, so that
-    nobody can take the port before."""
+    nobody can take the port before, by its number in the environment."""
+
+    variable, form = "LISTENER", "{}"
 
     def __init__(self, folder, gate, command):
         self.world = gate.world
@@ -98,7 +100,7 @@ class Balancer(Watcher, client.Reachable):
             self.port = listener.getsockname()[1]
             self.write_config(folder, gate)
             number = listener.fileno()
-            variables = {"LISTENER": str(number)}
+            variables = {self.variable: self.form.format(number)}
             super().__init__(
                 folder, command, pass_fds=[number], env={**os.environ, **variables}
             )
@@ -150,3 +152,45 @@ class Haproxy(Balancer):
             return row if row["status"] == status and "INI" not in row["check_status"] else None
 
         return common.wait_until(reached, f"the gate is {status} for HAProxy", 30)
+
+
+NGINX_STREAM = """\
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 2048; }}
+stream {{
+  upstream gates {{
+    server 127.0.0.1:{gate.port};
+  }}
+  server {{
+    listen 127.0.0.1:{port};
+    proxy_pass gates;
+    {lines}
+  }}
+}}
+"""
+
+
+class NginxStream(Balancer):
+    """nginx that passes TCP on; LINES stand in its server. Which PROXY header it sends, version 1, is theirs
+    to say."""
+
+    variable, form = "NGINX", "{};"
+
+    def __init__(self, folder, gate, lines=""):
+        self.lines = lines
+        super().__init__(folder, gate, [
+            "/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr",
+        ])  # fmt: skip
+        common.wait_until(self._listens, "nginx is there", 30)
+
+    def _listens(self):
+        assert self.process.poll() is None, self.output.text()
+        return (self.folder / "nginx.pid").exists()
+
+    def write_config(self, folder, gate):
+        (folder / "nginx.conf").write_text(
+            NGINX_STREAM.format(folder=folder, gate=gate, port=self.port, lines=self.lines))
