@@ -1,9 +1,10 @@
 /*
  * mirrorgate.yaml, loaded and checked.
  *
- * libcyaml gives the texts of the file (config_schema.c); this file and config_scalars.c turn
- * them into a struct config. A check that fails adds a problem and the next one is made, so that
- * one run reports them all; only at the end does it show whether there is a configuration.
+ * libcyaml gives the texts of the file (config_schema.c); this file, config_scalars.c and
+ * config_store_keys.c turn them into a struct config. A check that fails adds a problem and the
+ * next one is made, so that one run reports them all; only at the end does it show whether there is
+ * a configuration.
  */
 #include "config.h"
 
@@ -18,6 +19,7 @@
 #include "config_loader.h"
 #include "config_network.h"
 #include "config_scalars.h"
+#include "config_store_keys.h"
 #include "config_stores.h"
 #include "config_texts.h"
 #include "config_values.h"
@@ -217,67 +219,6 @@ load_listens(struct config_loader *self)
 		load_listen(self, &self->texts->listen[i], i);
 }
 
-static bool
-has_store(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->store_count; i++) {
-		if (strcmp(config->stores[i].name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Takes over a name that was looked up. False when it was not. */
-static bool
-take_known_store(const struct config *known, const char *url, struct config_store *store)
-{
-	static const char scheme[] = "http://";
-	const struct config_store *same = NULL;
-
-	if (strncmp(url, scheme, strlen(scheme)) == 0)
-		same = config_stores_find(known, url + strlen(scheme));
-	if (same == NULL || !same->is_name)
-		return false;
-	*store = *same;
-	store->name = buffer_strdup(same->name);
-	store->host = buffer_strdup(same->host);
-	return true;
-}
-
-static void
-load_store(struct config_loader *self, const char *url, size_t i)
-{
-	struct config *config = self->config;
-	struct config_store *store = &config->stores[config->store_count];
-	const char *defect = NULL;
-	char key[MAX_KEY];
-
-	if (!take_known_store(self->known, url, store))
-		defect = config_address_store(url, self->folder, store);
-
-	snprintf(key, sizeof key, "store.servers[%zu]", i);
-	if (defect != NULL) {
-		config_loader_problem(self, key, "%s", defect);
-		return;
-	}
-	if (has_store(config, store->name))
-		config_loader_problem(self, key, "repeats %s", store->name);
-	config->store_count++;
-}
-
-static void
-load_stores(struct config_loader *self)
-{
-	size_t servers = self->texts->store.servers_count;
-
-	if (servers == 0)
-		config_loader_missing(self, "store.servers");
-	self->config->stores =
-	    config_loader_never_null(calloc(servers + 1, sizeof self->config->stores[0]));
-	for (size_t i = 0; i < servers; i++)
-		load_store(self, self->texts->store.servers[i], i);
-}
-
 /*
  * The whole.
  */
@@ -297,7 +238,7 @@ load_all(struct config_loader *self)
 	load_listens(self);
 	load_server_names(self);
 	config_scalars_load(self);
-	load_stores(self);
+	config_store_keys_load(self);
 }
 
 /* Builds what the texts say; with problems added, it is not to be used. */

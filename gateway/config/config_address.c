@@ -15,10 +15,13 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/buffer.h"
+#include "base/path.h"
 #include "base/value.h"
+#include "config_stores.h"
 #include "config_values.h"
 
-enum { PORT_MAX = 65535, MAX_HOST = 255 };
+enum { PORT_MAX = 65535, MAX_HOST = 255, BASE_MAX = 1024 /* bytes */ };
 
 static void
 set_ipv4(struct config_endpoint *endpoint, struct in_addr address, uint16_t port)
@@ -194,21 +197,63 @@ resolve(const char *host, uint16_t port, struct config_endpoints *endpoints)
 	return NULL;
 }
 
+/* Cuts the first LEN bytes of TEXT, "HOST:PORT", in two; HOST has room for MAX_HOST bytes. */
+static const char *
+cut_authority(const char *text, size_t len, char *host, uint16_t *port)
+{
+	const char *colon = memrchr(text, ':', len);
+	char digits[sizeof "65535"] = "";
+	uint64_t value;
+	size_t n = colon != NULL ? (size_t)(text + len - colon) - 1 : 0;
+
+	if (n > 0 && n < sizeof digits)
+		memcpy(digits, colon + 1, n);
+	if (!value_number(digits, PORT_MAX, &value) || value == 0)
+		return "must have a port from 1 to 65535 after its host: http://HOST:PORT";
+	if ((size_t)(colon - text) >= MAX_HOST)
+		return "has a host name that is too long";
+	memcpy(host, text, (size_t)(colon - text));
+	host[colon - text] = '\0';
+	*port = (uint16_t)value;
+	return NULL;
+}
+
 const char *
 config_address_look_up(const struct config_store *store, struct config_endpoints *endpoints)
 {
-	const char *colon = strrchr(store->name, ':');
 	char host[MAX_HOST];
-	uint64_t port = 0;
+	uint16_t port = 0;
 
-	assert(store->is_name && colon != NULL && (size_t)(colon - store->name) < sizeof host);
-	snprintf(host, sizeof host, "%.*s", (int)(colon - store->name), store->name);
-	(void)value_number(colon + 1, PORT_MAX, &port);
-	return resolve(host, (uint16_t)port, endpoints);
+	assert(store->is_name);
+	(void)cut_authority(store->name, strcspn(store->name, "/"), host, &port);
+	return resolve(host, port, endpoints);
 }
 
+const char *
+config_address_host(const char *text)
+{
+	static const char defect[] = "must be a host name or an address, with or without a port";
+	size_t len = strcspn(text, text[0] == '[' ? "]" : ":");
+	char host[MAX_HOST];
+	struct config_endpoint endpoint;
+	uint64_t port;
+
+	len += text[len] == ']';
+	if (len >= MAX_HOST || (text[len] != '\0' && text[len] != ':'))
+		return defect;
+	if (text[len] == ':' && (!value_number(text + len + 1, PORT_MAX, &port) || port == 0))
+		return defect;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (parse_numeric(host, 0, &endpoint))
+		return is_mapped(&endpoint) ? mapped_defect : NULL;
+	return config_values_is_host_name(host) && !config_values_looks_like_ipv4(host) ? NULL
+	                                                                                : defect;
+}
+
+/* Tells what HOST is; the endpoints of a name are still to be found. */
 static const char *
-find_host(const char *host, uint16_t port, struct config_store *store)
+judge_host(const char *host, uint16_t port, struct config_store *store)
 {
 	bool brackets = host[0] == '[';
 	struct config_endpoint *first = &store->endpoints.all[0];
@@ -223,33 +268,67 @@ find_host(const char *host, uint16_t port, struct config_store *store)
 	if (brackets || !config_values_is_host_name(host) || config_values_looks_like_ipv4(host))
 		return "has neither a host name nor an address between \"http://\" and the port";
 	store->is_name = true;
-	return resolve(host, port, &store->endpoints);
+	return NULL;
+}
+
+/* What goes before every path is itself one, and says so in one way only. */
+static const char *
+base_defect(const char *base)
+{
+	size_t len = strlen(base);
+
+	if (len == 0)
+		return NULL;
+	if (len > BASE_MAX)
+		return "has a path of more than 1024 bytes";
+	if (base[len - 1] == '/')
+		return "must not end in /";
+	return path_defect(base, len) != NULL ? "must have a path in canonical form after its port"
+	                                      : NULL;
 }
 
 static const char *
-parse_http(const char *authority, struct config_store *store)
+find_endpoints(const char *host, uint16_t port, const struct config *known,
+    const struct config_store *store, struct config_endpoints *endpoints)
 {
-	const char *colon = strrchr(authority, ':');
+	const struct config_store *same = config_stores_find(known, store->name);
+
+	if (!store->is_name)
+		return NULL;
+	if (same == NULL || !same->is_name)
+		return resolve(host, port, endpoints);
+	*endpoints = same->endpoints;
+	return NULL;
+}
+
+static const char *
+parse_http(const char *text, const struct config *known, struct config_store *store)
+{
+	size_t len = strcspn(text, "/");
 	char host[MAX_HOST];
 	struct config_store found = {.name = NULL};
-	uint64_t port;
-	const char *defect;
+	uint16_t port;
 
-	if (strchr(authority, '@') != NULL)
+	if (memchr(text, '@', len) != NULL)
 		return "must not hold a user name or password";
-	if (strpbrk(authority, "/?#") != NULL)
-		return "must end after the port: no path, not even /";
-	if (colon == NULL || !value_number(colon + 1, PORT_MAX, &port) || port == 0)
-		return "must end in a port from 1 to 65535: http://HOST:PORT";
-	if ((size_t)(colon - authority) >= sizeof host)
-		return "has a host name that is too long";
-	snprintf(host, sizeof host, "%.*s", (int)(colon - authority), authority);
-	defect = find_host(host, (uint16_t)port, &found);
+	if (strpbrk(text, "?#") != NULL)
+		return "must have no query and no fragment";
+	const char *defect = cut_authority(text, len, host, &port);
+	if (defect == NULL)
+		defect = judge_host(host, port, &found);
+	if (defect == NULL)
+		defect = base_defect(text + len);
 	if (defect != NULL)
 		return defect;
+	found.name = join(text, "");
+	defect = find_endpoints(host, port, known, &found, &found.endpoints);
+	if (defect != NULL) {
+		free(found.name);
+		return defect;
+	}
 	*store = found;
-	store->name = join(authority, "");
-	store->host = join(authority, "");
+	store->host = buffer_copy(text, len);
+	store->base = join(text + len, "");
 	return NULL;
 }
 
@@ -270,8 +349,10 @@ parse_unix(const char *text, const char *folder, struct config_store *store)
 		return "has a path that is too long for a Unix socket (107 bytes)";
 	}
 	memcpy(address.sun_path, path, len + 1);
-	*store = (struct config_store){
-	    .endpoints.count = 1, .name = join("unix:", path), .host = join("localhost", "")};
+	*store = (struct config_store){.endpoints.count = 1,
+	    .name = join("unix:", path),
+	    .host = join("localhost", ""),
+	    .base = join("", "")};
 	store->endpoints.all[0].len = sizeof address;
 	memcpy(&store->endpoints.all[0].address, &address, sizeof address);
 	free(path);
@@ -279,14 +360,15 @@ parse_unix(const char *text, const char *folder, struct config_store *store)
 }
 
 const char *
-config_address_store(const char *url, const char *folder, struct config_store *store)
+config_address_store(
+    const char *url, const char *folder, const struct config *known, struct config_store *store)
 {
 	if (strncmp(url, "http://", 7) == 0)
-		return parse_http(url + 7, store);
+		return parse_http(url + 7, known, store);
 	if (strncmp(url, "unix:", 5) == 0)
 		return parse_unix(url + 5, folder, store);
 	if (strncmp(url, "https://", 8) == 0)
 		return "must be http://: the gateway speaks plain HTTP to the store, over a path "
 		       "that you trust (loopback, a Unix socket or a private network)";
-	return "must be http://HOST:PORT or unix:PATH";
+	return "must be http://HOST:PORT/BASE or unix:PATH";
 }

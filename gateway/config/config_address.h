@@ -14,10 +14,15 @@
 /* "0.0.0.0", "[::]" or "::", without a zone. Fills address, address_len and text. */
 const char *config_address_listen(const char *text, uint16_t port, struct config_listen *listen);
 
-/* "http://HOST:PORT" or "unix:PATH"; PATH is taken from FOLDER when relative. A HOST that is a
- * name is resolved now, which may block; of more than CONFIG_ENDPOINTS_MAX addresses the first are
- * taken. Fills all of STORE. */
-const char *config_address_store(const char *url, const char *folder, struct config_store *store);
+/* "http://HOST:PORT" or "http://HOST:PORT/BASE", or "unix:PATH"; PATH is taken from FOLDER when
+ * relative. A HOST that is a name is where it is in KNOWN (NULL: none), or else resolved now, which
+ * may block; of more than CONFIG_ENDPOINTS_MAX addresses the first are taken. Fills all of STORE.
+ */
+const char *config_address_store(
+    const char *url, const char *folder, const struct config *known, struct config_store *store);
+
+/* A Host field: a host name or an address, IPv6 in brackets, with or without a port. */
+const char *config_address_host(const char *text);
 
 /* Resolves the name of STORE, which is_name, again; may block. */
 const char *config_address_look_up(

@@ -13,7 +13,6 @@
 #include <sys/un.h>
 
 #include "base/buffer.h"
-#include "base/path.h"
 #include "base/value.h"
 #include "config_values.h"
 
@@ -248,6 +247,7 @@ static const struct path {
     {"admin_socket", TEXT_OF(admin_socket), VALUE_OF(admin_socket), false},
     {"catalogues.folder", TEXT_OF(catalogues.folder), VALUE_OF(catalogues.folder), false},
     {"catalogues.signer", TEXT_OF(catalogues.signer), VALUE_OF(catalogues.signer), false},
+    {"store.credentials", TEXT_OF(store.credentials), VALUE_OF(store_credentials), false},
     {"log.access", TEXT_OF(log.access), VALUE_OF(access_log), false},
 };
 
@@ -395,21 +395,6 @@ load_user(struct config_loader *self)
 		self->config->user = config_loader_never_null(strdup(text));
 }
 
-static void
-load_probe(struct config_loader *self)
-{
-	const char *text = self->texts->store.probe, *defect;
-
-	if (text == NULL)
-		return;
-	defect = path_defect(text, strlen(text));
-	if (defect != NULL)
-		config_loader_problem(
-		    self, "store.probe", "must be a path in canonical form: %s", defect);
-	else
-		self->config->probe = config_loader_never_null(strdup(text));
-}
-
 void
 config_scalars_load(struct config_loader *self)
 {
@@ -418,7 +403,6 @@ config_scalars_load(struct config_loader *self)
 	load_words(self);
 	load_catalogues(self);
 	load_user(self);
-	load_probe(self);
 }
 
 void
@@ -428,6 +412,7 @@ config_scalars_each_text(struct config *config, config_text_fn *fn, void *arg)
 		fn((char **)(void *)((char *)config + paths[i].value), arg);
 	fn(&config->user, arg);
 	fn(&config->probe, arg);
+	fn(&config->store_host, arg);
 }
 
 /*
@@ -476,6 +461,7 @@ config_scalars_print(const struct config_scalars_reader *reader)
 	print_value("catalogues.check", switches[config->catalogues.check], reader);
 	print_value("catalogues.required", switches[config->catalogues.required], reader);
 	print_value("store.probe", config->probe, reader);
+	print_value("store.host", config->store_host, reader);
 	print_quantity(&reserved, reader);
 	for (size_t i = 0; i < sizeof quantities / sizeof quantities[0]; i++)
 		print_quantity(&quantities[i], reader);

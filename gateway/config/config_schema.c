@@ -48,6 +48,8 @@ static const cyaml_schema_field_t store_fields[] = {
     TEXT("probe", struct config_schema_store, probe),
     TEXT("eject_after", struct config_schema_store, eject_after),
     TEXT("eject_time", struct config_schema_store, eject_time),
+    TEXT("host", struct config_schema_store, host),
+    TEXT("credentials", struct config_schema_store, credentials),
     CYAML_FIELD_END,
 };
 

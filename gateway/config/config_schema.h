@@ -24,7 +24,7 @@ struct config_schema_tls {
 struct config_schema_store {
 	char **servers;
 	uint64_t servers_count;
-	char *probe, *eject_after, *eject_time;
+	char *probe, *eject_after, *eject_time, *host, *credentials;
 };
 
 struct config_schema_catalogues {

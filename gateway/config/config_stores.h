@@ -17,7 +17,8 @@ void config_stores_number(struct config *self, const struct config *before);
 bool config_stores_have_slot(const struct config *self, unsigned slot);
 
 /* True when connections to the store of A serve B as well: the same servers in the same order,
- * counted in the same slots, and the same rules for connecting, checking and passing over. */
+ * counted in the same slots, and the same rules for connecting, asking, checking and passing over.
+ * What is in the files that they name is not looked at. */
 bool config_stores_are_same(const struct config *a, const struct config *b);
 
 #endif

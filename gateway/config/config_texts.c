@@ -16,5 +16,6 @@ config_texts_each(struct config *self, config_text_fn *fn, void *arg)
 	for (size_t i = 0; i < self->store_count; i++) {
 		fn(&self->stores[i].name, arg);
 		fn(&self->stores[i].host, arg);
+		fn(&self->stores[i].base, arg);
 	}
 }

@@ -51,8 +51,9 @@ struct config_endpoints {
 struct config_store {
 	struct config_endpoints endpoints; /* as they were when the file was loaded */
 	bool is_name;  /* they were looked up: config_address_look_up() may find others */
-	char *name;    /* "127.0.0.1:8080" or "unix:/run/store.sock": log text */
-	char *host;    /* the Host field: "127.0.0.1:8080", or "localhost" for a Unix socket */
+	char *name;    /* "127.0.0.1:8080/base" or "unix:/run/store.sock": log text */
+	char *host;    /* the Host field: "127.0.0.1:8080", "localhost" for a Unix socket */
+	char *base;    /* goes before every path: "" or "/base", decoded, without "/" at the end */
 	unsigned slot; /* its counters' place, below CONFIG_SLOTS; kept as long as it is listed */
 };
 
@@ -123,6 +124,8 @@ struct config {
 	struct config_store *stores;
 	size_t store_count;
 	char *probe;                /* path for active checks; NULL: none */
+	char *store_host;           /* all stores' `host`; NULL: each has its own */
+	char *store_credentials;    /* see config_credentials.h; NULL: none */
 	uint32_t store_eject_after; /* failures in a row; 0: no server is ejected */
 	double store_eject_time;    /* the first time */
 	size_t snapshot_max_bytes;

@@ -21,7 +21,8 @@ enum generation_file {
 	GENERATION_TICKET_KEYS, /* made at the first start when the configuration has none */
 	GENERATION_CATALOGUES,  /* -1 when the configuration asks for no check of them */
 	GENERATION_STORES, /* -1 at the start, when they are where the configuration found them */
-	GENERATION_CONFIG, /* the configuration, as it was read; see config_image.h */
+	GENERATION_STORE_CREDENTIALS, /* -1 when the configuration names none */
+	GENERATION_CONFIG,            /* the configuration, as it was read; see config_image.h */
 	GENERATION_FILES,
 };
 

@@ -17,6 +17,7 @@
 #include "gateway/tls/tls_tickets.h"
 #include "generation_catalogues.h"
 #include "generation_config.h"
+#include "generation_credentials.h"
 #include "generation_crl.h"
 #include "generation_open.h"
 #include "generation_policy.h"
@@ -220,6 +221,7 @@ generation_build(struct config *config, uint64_t number, const struct generation
 	if (previous != NULL)
 		self->files[GENERATION_STORES] =
 		    generation_stores_carry_over(previous, config, problems);
+	self->files[GENERATION_STORE_CREDENTIALS] = generation_credentials_take(config, problems);
 	config_free(before);
 	check(self, previous, config, &signer, problems);
 	buffer_fini(&signer);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "generation_config.h"
+#include "generation_credentials.h"
 #include "generation_stores.h"
 #include "sealed_file.h"
 
@@ -73,10 +74,17 @@ generation_open(const struct generation *self, struct tls_context *current,
 		    error, TLS_ERROR_MAX, "the addresses of the stores: %s", strerror(errno));
 		goto free_policy;
 	}
+	if (!generation_credentials_open(self, &parts->store_credentials)) {
+		(void)snprintf(
+		    error, TLS_ERROR_MAX, "the credentials for the store: %s", strerror(errno));
+		goto free_stores;
+	}
 	parts->catalogues = generation_catalogues(self);
 	if (parts->catalogues != NULL || !config_checks_catalogues(config))
 		return true;
 	(void)snprintf(error, TLS_ERROR_MAX, "the catalogues cannot be mapped");
+	free(parts->store_credentials);
+free_stores:
 	free(parts->stores);
 free_policy:
 	policy_free(parts->policy);

@@ -18,6 +18,7 @@ struct generation_parts {
 	struct tls_context *tls;
 	struct catalogue_image *catalogues; /* NULL: none are checked */
 	struct config_endpoints *stores;    /* for each store of the configuration */
+	char *store_credentials;            /* see generation_credentials_open() */
 };
 
 /* Opens what the files of a generation that was built hold; the policy's checksum, which was

@@ -3,16 +3,17 @@
 #define GATEWAY_RELOAD_CELL_H
 
 /*       enum           label; in the order of a generation's files, then what is none of them */
-#define RELOAD_FILE_TABLE(X)                \
-	X(POLICY, "policy")                 \
-	X(CERTIFICATE, "certificate")       \
-	X(KEY, "key")                       \
-	X(CLIENT_CA, "client_ca")           \
-	X(CRL, "crl")                       \
-	X(TICKET_KEYS, "ticket_keys")       \
-	X(CATALOGUES, "catalogues")         \
-	X(STORES, "stores") /* addresses */ \
-	X(CONFIGURATION, "configuration")   \
+#define RELOAD_FILE_TABLE(X)                      \
+	X(POLICY, "policy")                       \
+	X(CERTIFICATE, "certificate")             \
+	X(KEY, "key")                             \
+	X(CLIENT_CA, "client_ca")                 \
+	X(CRL, "crl")                             \
+	X(TICKET_KEYS, "ticket_keys")             \
+	X(CATALOGUES, "catalogues")               \
+	X(STORES, "stores") /* addresses */       \
+	X(STORE_CREDENTIALS, "store_credentials") \
+	X(CONFIGURATION, "configuration")         \
 	X(OTHER, "other")
 
 #define RELOAD_FILE_ENUM(name, label) RELOAD_FILE_##name,

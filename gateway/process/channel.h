@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CHANNEL_MAX_FDS = 10, CHANNEL_TEXT_MAX = 512 };
+enum { CHANNEL_MAX_FDS = 16, CHANNEL_TEXT_MAX = 512 };
 
 enum channel_type {
 	CHANNEL_ADOPT = 1, /* to the worker, or from the loader: a generation's files */

@@ -45,6 +45,7 @@ reload_files_blamed(const char *problem, const struct config *config)
 	    {config->tls.ticket_keys, RELOAD_FILE_TICKET_KEYS},
 	    {config->catalogues.folder, RELOAD_FILE_CATALOGUES},
 	    {config->catalogues.signer, RELOAD_FILE_CATALOGUES},
+	    {config->store_credentials, RELOAD_FILE_STORE_CREDENTIALS},
 	};
 	const size_t own = strlen(config->file);
 	bool is_configurations = strncmp(problem, config->file, own) == 0 && problem[own] == ':';

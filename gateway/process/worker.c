@@ -21,7 +21,6 @@
 #include "gateway/client_side/listener.h"
 #include "gateway/client_side/room_places.h"
 #include "gateway/client_side/turns.h"
-#include "gateway/config/config_stores.h"
 #include "gateway/generation/generation_open.h"
 #include "gateway/node/log.h"
 #include "gateway/node/node_cell.h"
@@ -61,19 +60,19 @@ static void on_lost_store(void *arg);
 /* Goes by NEXT, whose reference becomes the worker's. Waits that have begun keep their times, and
  * exchanges that have begun their store. */
 static void
-adopt_config(struct worker *self, struct config *next)
+adopt_config(struct worker *self, struct config *next, const char *store_credentials)
 {
 	struct services *services = &self->services;
 	const struct worker_options *options = self->options;
 
 	assert(self->config == NULL || next->listen_count == self->config->listen_count);
 	if (services->upstream == NULL ||
-	    !config_stores_are_same(upstream_config(services->upstream), next)) {
+	    !upstream_serves(services->upstream, next, store_credentials)) {
 		if (services->upstream != NULL)
 			upstream_retire(services->upstream);
 		upstream_unref(services->upstream);
-		services->upstream =
-		    upstream_new(services->loop, next, options->metrics, options->index);
+		services->upstream = upstream_new(
+		    services->loop, next, store_credentials, options->metrics, options->index);
 		upstream_on_lost(services->upstream, on_lost_store, self);
 	}
 	access_log_enable(services->access_log, next->access_log != NULL);
@@ -111,7 +110,8 @@ adopt(struct worker *self, const struct generation *generation, char error[TLS_E
 	if (!generation_open(generation, services->tls, &parts, error))
 		return false;
 	assert(parts.policy != NULL && parts.tls != NULL);
-	adopt_config(self, parts.config);
+	adopt_config(self, parts.config, parts.store_credentials);
+	free(parts.store_credentials);
 	policy_free(services->policy);
 	if (services->tls != NULL && services->tls != parts.tls)
 		tls_context_retire(services->tls);

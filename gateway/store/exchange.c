@@ -93,9 +93,8 @@ exchange_start(struct services *services, const struct exchange_order *order,
 	self->started = ev_now(services->loop);
 	ev_init(&self->timer, exchange_on_timeout);
 	self->timer.data = self;
-	exchange_order_print(order, &self->out);
+	exchange_order_print(order, &self->order);
 	request_detach(&self->request);
-	self->out_fields = buffer_size(&self->out);
 	buffer_append(&self->body, order->body, order->body_len);
 	if (exchange_acquire(self, order->request->method == METHOD_PUT))
 		return self;

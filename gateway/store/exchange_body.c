@@ -160,6 +160,7 @@ exchange_free(struct exchange *self)
 	ev_timer_stop(self->services->loop, &self->timer);
 	upstream_discard(self->connection);
 	upstream_unref(self->upstream);
+	buffer_fini(&self->order);
 	buffer_fini(&self->out);
 	buffer_fini(&self->body);
 	buffer_fini(&self->in);

@@ -55,3 +55,28 @@ exchange_order_print(const struct exchange_order *order, struct buffer *out)
 		buffer_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
 		    order->body_len);
 }
+
+void
+exchange_order_address(
+    const struct config_store *store, const char *credentials, struct buffer *out)
+{
+	print_field(out, "Host", store->host, strlen(store->host));
+	if (credentials != NULL)
+		print_field(out, "Authorization", credentials, strlen(credentials));
+}
+
+void
+exchange_order_complete(const struct buffer *head, const struct config_store *store,
+    const char *credentials, struct buffer *out)
+{
+	const char *text = buffer_bytes(head);
+	const char *target = memchr(text, '/', buffer_size(head));
+
+	assert(target != NULL && target[-1] == ' ');
+	size_t method = (size_t)(target - text);
+	buffer_append(out, text, method);
+	path_spelling_encode(store->base, strlen(store->base), out);
+	buffer_append(out, target, buffer_size(head) - method);
+	exchange_order_address(store, credentials, out);
+	buffer_puts(out, "\r\n");
+}

@@ -50,8 +50,8 @@ struct exchange {
 	unsigned others;      /* servers that were asked after the first failed */
 	uint64_t customer;    /* a hash */
 	enum problem problem; /* of the last server, if another was asked then */
+	struct buffer order;  /* the request's head without what depends on the server */
 	struct buffer out;    /* the request; `sent` bytes of it have left */
-	size_t out_fields;    /* bytes of `out` before Host, which depends on the server */
 	size_t sent;
 	struct buffer body; /* of a PUT */
 	struct buffer in;   /* head, then the start of the body */

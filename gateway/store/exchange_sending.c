@@ -44,13 +44,10 @@ address_request(struct exchange *self)
 {
 	const struct config_store *store = upstream_store(self->connection);
 
-	assert(self->out_fields > 0);
-	assert(self->out_fields <= buffer_size(&self->out));
 	self->store_name = store->name;
-	self->out.end = self->out.start + self->out_fields;
-	buffer_puts(&self->out, "Host: ");
-	buffer_puts(&self->out, store->host);
-	buffer_puts(&self->out, "\r\n\r\n");
+	buffer_consume(&self->out, buffer_size(&self->out));
+	exchange_order_complete(
+	    &self->order, store, upstream_credentials(self->upstream), &self->out);
 	buffer_append(&self->out, buffer_bytes(&self->body), buffer_size(&self->body));
 	self->sent = 0;
 }

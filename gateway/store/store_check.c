@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "base/path_spelling.h"
+#include "exchange_order.h"
 
 enum { STATUS_LINE_MIN = 12 };
 
 struct store_check {
 	struct ev_loop *loop;
 	const struct config_store *store;
-	const char *probe;
+	const char *probe, *credentials;
 	int fd;
 	bool asked;
 	char answer[STATUS_LINE_MIN + 1]; /* "HTTP/1.1 200" */
@@ -72,9 +73,11 @@ send_request(struct store_check *self)
 	struct buffer text = {0};
 
 	buffer_append(&text, "GET ", 4);
+	path_spelling_encode(self->store->base, strlen(self->store->base), &text);
 	path_spelling_encode(self->probe, strlen(self->probe), &text);
-	buffer_printf(
-	    &text, " HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", self->store->host);
+	buffer_puts(&text, " HTTP/1.1\r\n");
+	exchange_order_address(self->store, self->credentials, &text);
+	buffer_puts(&text, "Connection: close\r\n\r\n");
 	ssize_t sent = send(self->fd, buffer_bytes(&text), buffer_size(&text), MSG_NOSIGNAL);
 	bool whole = sent == (ssize_t)buffer_size(&text);
 	buffer_fini(&text);
@@ -135,6 +138,7 @@ store_check_start(
 
 	*self = (struct store_check){
 	    .loop = loop, .store = order->store, .probe = order->probe, .fn = fn, .arg = arg};
+	self->credentials = order->credentials;
 	self->fd = store_check_connect(order->endpoint, &connected);
 	ev_timer_init(&self->timer, on_timeout, self->fd < 0 ? 0. : order->timeout, 0.);
 	self->timer.data = self;

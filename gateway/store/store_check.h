@@ -17,8 +17,9 @@ typedef void store_check_fn(void *arg, bool up);
 struct store_check_order {
 	const struct config_store *store;       /* outlives the check */
 	const struct config_endpoint *endpoint; /* of its, where it is checked */
-	const char *probe; /* NULL: a connection is enough; outlives the check */
-	double timeout;    /* seconds */
+	const char *probe;       /* NULL: a connection is enough; outlives the check */
+	const char *credentials; /* NULL: none; as upstream_new() has them, outlive it */
+	double timeout;          /* seconds */
 };
 
 /* Starts a check that ends within the timeout by calling FN once, unless freed before; after the

@@ -211,6 +211,7 @@ check_next(struct store_server *self)
 	struct store_check_order order = {.store = self->store,
 	    .endpoint = store_server_next(self, &self->round),
 	    .probe = config->probe,
+	    .credentials = self->all->credentials,
 	    .timeout = config->timeouts.store_connect};
 
 	assert(self->check == NULL);

@@ -14,6 +14,7 @@
 struct store_shared {
 	struct ev_loop *loop;
 	const struct config *config;
+	const char *credentials; /* NULL: none */
 	struct metrics *metrics;
 	unsigned worker;
 	bool retired;

@@ -81,14 +81,15 @@ store_servers_move(
 }
 
 struct store_servers *
-store_servers_new(
-    struct ev_loop *loop, const struct config *config, struct metrics *metrics, unsigned worker)
+store_servers_new(struct ev_loop *loop, const struct config *config, const char *credentials,
+    struct metrics *metrics, unsigned worker)
 {
 	struct store_servers *self = buffer_alloc(sizeof *self);
 
 	assert(config->store_count > 0 && config->store_count <= CONFIG_STORES_MAX);
 	self->shared = (struct store_shared){.loop = loop,
 	    .config = config,
+	    .credentials = credentials,
 	    .metrics = metrics,
 	    .worker = worker,
 	    .count = config->store_count};

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "gateway/config/config_stores.h"
 #include "gateway/node/log.h"
 #include "store_check.h"
 #include "store_servers.h"
@@ -28,6 +29,7 @@ struct upstream {
 	bool retired;
 	struct ev_loop *loop;
 	struct config *config;
+	char *credentials; /* NULL: none */
 	struct metrics *metrics;
 	unsigned worker;
 	struct store_servers *servers;
@@ -57,14 +59,16 @@ count(struct upstream *self, enum metric metric)
 }
 
 struct upstream *
-upstream_new(struct ev_loop *loop, struct config *config, struct metrics *metrics, unsigned worker)
+upstream_new(struct ev_loop *loop, struct config *config, const char *credentials,
+    struct metrics *metrics, unsigned worker)
 {
 	struct upstream *self = buffer_alloc(sizeof *self);
 
 	*self = (struct upstream){
 	    .references = 1, .loop = loop, .config = config_ref(config), .metrics = metrics};
 	self->worker = worker;
-	self->servers = store_servers_new(loop, config, metrics, worker);
+	self->credentials = credentials != NULL ? buffer_strdup(credentials) : NULL;
+	self->servers = store_servers_new(loop, config, self->credentials, metrics, worker);
 	return self;
 }
 
@@ -75,10 +79,20 @@ upstream_ref(struct upstream *self)
 	return self;
 }
 
-const struct config *
-upstream_config(const struct upstream *self)
+bool
+upstream_serves(const struct upstream *self, const struct config *config, const char *credentials)
 {
-	return self->config;
+	bool same = self->credentials != NULL && credentials != NULL
+	                ? strcmp(self->credentials, credentials) == 0
+	                : self->credentials == credentials;
+
+	return same && config_stores_are_same(self->config, config);
+}
+
+const char *
+upstream_credentials(const struct upstream *self)
+{
+	return self->credentials;
 }
 
 bool
@@ -246,6 +260,9 @@ upstream_unref(struct upstream *self)
 	empty_pool(self);
 	store_servers_free(self->servers);
 	config_free(self->config);
+	if (self->credentials != NULL)
+		explicit_bzero(self->credentials, strlen(self->credentials));
+	free(self->credentials);
 	free(self);
 }
 

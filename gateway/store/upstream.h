@@ -29,9 +29,10 @@ struct upstream_events {
 	void (*on_writable)(void *arg); /* while upstream_want_write() is on */
 };
 
-/* Refers to CONFIG for as long as it is there. */
-struct upstream *upstream_new(
-    struct ev_loop *loop, struct config *config, struct metrics *metrics, unsigned worker);
+/* Refers to CONFIG for as long as it is there. CREDENTIALS are what each request has in its
+ * Authorization field (NULL: none); they are copied. */
+struct upstream *upstream_new(struct ev_loop *loop, struct config *config, const char *credentials,
+    struct metrics *metrics, unsigned worker);
 struct upstream *upstream_ref(struct upstream *self);
 /* With the last reference no connection may be active. */
 void upstream_unref(struct upstream *self);
@@ -40,7 +41,11 @@ void upstream_unref(struct upstream *self);
  * after them. */
 void upstream_retire(struct upstream *self);
 
-const struct config *upstream_config(const struct upstream *self);
+/* True when a new one, of CONFIG and CREDENTIALS, would be no different. */
+bool upstream_serves(
+    const struct upstream *self, const struct config *config, const char *credentials);
+/* NULL: none. Not for any log. */
+const char *upstream_credentials(const struct upstream *self);
 
 /* As store_servers_on_lost(). */
 void upstream_on_lost(struct upstream *self, void (*fn)(void *arg), void *arg);

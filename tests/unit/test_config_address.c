@@ -358,11 +358,12 @@ assert_store_refused(const char *url, const char *defect)
 }
 
 static void
-test_store_urls_have_no_more_than_host_and_port(void **state)
+test_store_urls_have_host_port_and_perhaps_a_base(void **state)
 {
-	static const char port[] = "must end in a port from 1 to 65535: http://HOST:PORT";
-	static const char path[] = "must end after the port: no path, not even /";
-	static const char kind[] = "must be http://HOST:PORT or unix:PATH";
+	static const char port[] =
+	    "must have a port from 1 to 65535 after its host: http://HOST:PORT";
+	static const char end[] = "must have no query and no fragment";
+	static const char kind[] = "must be http://HOST:PORT/BASE or unix:PATH";
 
 	(void)state;
 	assert_store_refused("http://a", port);
@@ -372,14 +373,74 @@ test_store_urls_have_no_more_than_host_and_port(void **state)
 	assert_store_refused("http://a:65536", port);
 	assert_store_refused("http://a:080", port);
 	assert_store_refused("http://a:http", port);
-	assert_store_refused("http://a:80/", path);
-	assert_store_refused("http://a:80?x", path);
-	assert_store_refused("http://a:80#x", path);
+	assert_store_refused("http://a/b:80", port);
+	assert_store_refused("http://a:80?x", end);
+	assert_store_refused("http://a:80/b#x", end);
 	assert_store_refused("http://me:pw@a:80", "must not hold a user name or password");
 	assert_store_refused("127.0.0.1:80", kind);
 	assert_store_refused("ftp://a:80", kind);
 	assert_store_refused("HTTP://a:80", kind);
 	assert_store_refused("", kind);
+}
+
+static void
+test_a_base_goes_before_every_path(void **state)
+{
+	struct config *config = sample_load_line(11,
+	    "  servers: [\"http://10.1.2.3:80/a b/:c@d\", \"http://10.1.2.3:80\",\n"
+	    "    \"http://store.example:80/x:1\", \"http://store.example:80/y\"]");
+	struct config_endpoints found;
+
+	(void)state;
+	assert_string_equal(config->stores[0].base, "/a b/:c@d");
+	assert_string_equal(config->stores[0].name, "10.1.2.3:80/a b/:c@d");
+	assert_string_equal(config->stores[0].host, "10.1.2.3:80");
+	assert_string_equal(config->stores[1].base, "");
+	assert_string_equal(config->stores[2].host, "store.example:80");
+	assert_null(config_address_look_up(&config->stores[2], &found));
+	assert_ipv4(&found.all[0].address, "192.0.2.7", 80);
+	config_free(config);
+	config = sample_load_line(11, "  servers: [\"unix:/run/store.sock\"]");
+	assert_string_equal(config->stores[0].base, "");
+	config_free(config);
+}
+
+static void
+test_a_base_is_a_path_in_canonical_form(void **state)
+{
+	static const char form[] = "must have a path in canonical form after its port";
+	char url[1100] = "http://10.1.2.3:80/";
+
+	(void)state;
+	assert_store_refused("http://10.1.2.3:80/", "must not end in /");
+	assert_store_refused("http://10.1.2.3:80/a/", "must not end in /");
+	assert_store_refused("http://10.1.2.3:80/a/../b", form);
+	assert_store_refused("http://10.1.2.3:80/a//b", form);
+	assert_store_refused("http://10.1.2.3:80/a%20b", form);
+	assert_store_refused("http://10.1.2.3:80/a;b", form);
+	assert_store_refused("http://10.1.2.3:80/a\\r\\nX:y", form);
+	memset(url + strlen(url), 'p', 1024);
+	assert_string_equal(
+	    config_address_store(url, "", NULL, NULL), "has a path of more than 1024 bytes");
+}
+
+static void
+test_a_host_field_is_a_name_or_an_address(void **state)
+{
+	static const char *const good[] = {"store.example", "store.example:8080", "10.1.2.3",
+	    "10.1.2.3:80", "[2001:db8::1]", "[2001:db8::1]:443", "a"};
+	static const char *const bad[] = {"", ":", ":80", "a:", "a:0", "a:65536", "a b", "a_b",
+	    "2001:db8::1", "[2001:db8::1", "[2001:db8::1]x", "[a]", "[10.1.2.3]", "127.1", "a/b",
+	    "me@a", "a\r\nX: y", "[]", "a:80:80"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_null(config_address_host(good[i]));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_string_equal(config_address_host(bad[i]),
+		    "must be a host name or an address, with or without a port");
+	assert_string_equal(config_address_host("[::ffff:1.2.3.4]"),
+	    "must be written as the IPv4 address that it holds");
 }
 
 static void
@@ -451,7 +512,10 @@ main(void)
 	    cmocka_unit_test(test_a_name_is_looked_up_again),
 	    cmocka_unit_test(test_an_address_is_never_looked_up),
 	    cmocka_unit_test(test_stores_are_unix_sockets),
-	    cmocka_unit_test(test_store_urls_have_no_more_than_host_and_port),
+	    cmocka_unit_test(test_a_base_goes_before_every_path),
+	    cmocka_unit_test(test_a_base_is_a_path_in_canonical_form),
+	    cmocka_unit_test(test_a_host_field_is_a_name_or_an_address),
+	    cmocka_unit_test(test_store_urls_have_host_port_and_perhaps_a_base),
 	    cmocka_unit_test(test_store_hosts_are_addresses_or_names_that_resolve),
 	    cmocka_unit_test(test_unix_socket_paths_must_fit),
 	    cmocka_unit_test(test_a_store_is_named_once),

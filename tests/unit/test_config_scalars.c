@@ -391,6 +391,22 @@ test_the_access_log_is_standard_output_or_a_file_or_not_wanted(void **state)
 }
 
 static void
+test_all_store_servers_may_have_one_host_and_credentials(void **state)
+{
+	struct config *config =
+	    sample_load_line(10, "store:\n  host: store.example:81\n  credentials: secret");
+
+	(void)state;
+	assert_string_equal(config->store_host, "store.example:81");
+	assert_string_equal(config->stores[0].host, "store.example:81");
+	sample_in_folder(config->store_credentials, "secret");
+	config_free(config);
+	sample_refuse(sample_text(10, "store:\n  host: \"a b\"\n  credentials: \"\"", ""), false,
+	    "11: `store.host` must be a host name or an address, with or without a port\n"
+	    "12: `store.credentials` must name a file, not be empty\n");
+}
+
+static void
 test_a_store_server_is_passed_over_for_a_while_or_never(void **state)
 {
 	struct config *config =
@@ -453,6 +469,7 @@ main(void)
 	    cmocka_unit_test(test_limits_are_at_least_one_where_zero_is_not_no_limit),
 	    cmocka_unit_test(test_ciphers_and_log_levels_are_words),
 	    cmocka_unit_test(test_the_access_log_is_standard_output_or_a_file_or_not_wanted),
+	    cmocka_unit_test(test_all_store_servers_may_have_one_host_and_credentials),
 	    cmocka_unit_test(test_a_store_server_is_passed_over_for_a_while_or_never),
 	    cmocka_unit_test(test_the_probe_is_a_canonical_path),
 	};

@@ -197,8 +197,8 @@ test_a_store_keeps_its_slot_and_another_never_takes_it_at_once(void **state)
 static void
 test_other_rules_make_another_store(void **state)
 {
-	static const char *const rules[] = {
-	    "  probe: /x", "  eject_after: 9", "  eject_time: 9s", "timeouts: {store_connect: 9s}"};
+	static const char *const rules[] = {"  probe: /x", "  eject_after: 9", "  eject_time: 9s",
+	    "  host: store.example", "timeouts: {store_connect: 9s}"};
 	struct config *before = sample_load_added("");
 
 	(void)state;

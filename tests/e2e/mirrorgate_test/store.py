@@ -175,7 +175,7 @@ http {{
     listen {address};
     root {root};
     location / {{ }}
-    location /snapshots/ {{ dav_methods PUT; create_full_put_path on; client_max_body_size 1m; }}
+    location ~ /snapshots/ {{ dav_methods PUT; create_full_put_path on; client_max_body_size 1m; }}
   }}
 }}
 """
