@@ -14,8 +14,7 @@ import tempfile
 import threading
 
 import pytest
-import yaml
-from mirrorgate_test import client, common
+from mirrorgate_test import client, common, yaml
 from mirrorgate_test.gateway import customer, policy
 from mirrorgate_test.store import write_sparse
 

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from mirrorgate_test import common
 from mirrorgate_test.pki import SUBJECTS, Authority, Identity, acme_rdns
 from mirrorgate_test.release import issue
 from mirrorgate_test.spot import SPARE_PIN, answer, pin, read_head
@@ -245,7 +246,7 @@ def test_a_proxy_that_does_not_connect_is_told_of_and_gets_no_request(lab):
     said = lab.spot(server, proxy=proxy.url, tries=1).fails(4, "list")
     assert "cannot be reached" in said and "403" in said
     assert server.accepted == 0
-    assert after == [b""]
+    common.wait_until(lambda: after == [b""], "the proxy has seen the end")
 
 
 @pytest.mark.parametrize(("days", "warned"), [(10, True), (28, True), (40, False)])

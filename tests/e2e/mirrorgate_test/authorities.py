@@ -43,10 +43,13 @@ PROFILES = {
 }  # fmt: skip
 
 
-def openssl(*arguments, folder=None):
+def openssl(*arguments, folder=None, past=0):
+    """Runs it, as PAST days ago."""
+    when = ["faketime", f"{past} days ago"] if past else []
     done = subprocess.run(
-        ["openssl", *map(str, arguments)], cwd=folder, capture_output=True, check=False, timeout=60
-    )
+        [*when, "openssl", *map(str, arguments)],
+        cwd=folder, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
     assert done.returncode == 0, (arguments, done.stderr.decode())
     return done.stdout
 
@@ -90,8 +93,8 @@ class Ca:
         config.write_text("[x]\n" + extensions)
         by = ("-signkey", key) if issuer is self and cert == self.cert else (
             "-CA", issuer.cert, "-CAkey", issuer.key, "-CAcreateserial")  # fmt: skip
-        openssl("x509", "-req", "-in", request, *by, "-days", days, "-extfile", config,
-                "-extensions", "x", "-out", cert)  # fmt: skip
+        openssl("x509", "-req", "-in", request, *by, "-days", abs(days), "-extfile", config,
+                "-extensions", "x", "-out", cert, past=max(0, -2 * days))  # fmt: skip
 
     def client(self, name, extensions, *, kind="ec", subject=SUBJECT, chain=()):
         cert, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"

@@ -5,6 +5,7 @@ says: this is all), `eof` (TCP ended without that), `reset`, or an alert. An ans
 ends early raises Truncated, never returns. There is also curl, for what real clients do.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -21,6 +22,34 @@ TIMEOUT = common.LONG * common.PATIENCE
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ([\x20-\x7e]*)")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)")
+
+
+_SPARE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class _Socket(ssl.SSLSocket):
+    """Keeps its errors to itself. Python 3.13 leaves a system's error in OpenSSL's queue, which is
+    the thread's, and the next connection that is used takes it for its own."""
+
+    def read(self, *arguments):
+        with _forgetting_errors():
+            return super().read(*arguments)
+
+    def send(self, *arguments):
+        with _forgetting_errors():
+            return super().send(*arguments)
+
+
+@contextlib.contextmanager
+def _forgetting_errors():
+    try:
+        yield
+    except ssl.SSLError:
+        raise
+    except OSError:
+        with contextlib.suppress(ssl.SSLError):
+            _SPARE.set_ciphers("none such")  # fails, and empties the queue
+        raise
 
 
 @dataclasses.dataclass
@@ -103,6 +132,7 @@ def tls_context(authority, identity, version=None, alpn=None, curve=None):
             context.set_ecdh_curve(curve)
         if alpn:
             context.set_alpn_protocols(list(alpn))
+        context.sslsocket_class = _Socket
         _contexts[key] = context
     return _contexts[key]
 
