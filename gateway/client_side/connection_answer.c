@@ -247,7 +247,7 @@ finish_answer(struct connection *self)
 	bool closes = transaction_closes(self->transaction);
 	enum close_reason reason = CLOSE_PEER_ASKED;
 
-	if (self->services->draining || self->services->retiring)
+	if (services_is_leaving(self->services))
 		reason = CLOSE_DRAINED;
 	else if (self->one_too_many)
 		reason = CLOSE_CUSTOMER_LIMIT;

@@ -55,10 +55,18 @@ struct services {
 	struct tls_context *tls;
 	struct catalogue_image *catalogues; /* NULL: none are checked */
 
-	bool announcing; /* healthz says draining, everything else goes on */
+	bool announcing; /* healthz says draining; answers close, but who comes is served */
 	bool draining;   /* answers close their connection, and so does rest */
 	bool retiring;   /* answers do, for another process serves; who rests may ask once more */
 };
+
+/* Whether an answer closes its connection: a client that asked on, at the moment when what rests is
+ * ended, would have no answer. */
+static inline bool
+services_is_leaving(const struct services *self)
+{
+	return self->announcing || self->draining || self->retiring;
+}
 
 static inline void
 services_count(struct services *self, enum metric metric, uint64_t n)

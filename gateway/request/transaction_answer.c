@@ -21,7 +21,7 @@ transaction_now(const struct transaction *self)
 struct reply_frame
 transaction_frame(struct transaction *self)
 {
-	self->closes = self->closes || self->services->draining || self->services->retiring;
+	self->closes = self->closes || services_is_leaving(self->services);
 	return (struct reply_frame){.request_id = self->record.request_id,
 	    .now = transaction_now(self),
 	    .closes = self->closes,

@@ -89,6 +89,21 @@ def test_a_drain_is_announced_before_clients_are_refused(lab, store):
     assert gate.wait_exit() == 0
 
 
+def test_who_asks_while_a_drain_is_announced_is_told_to_go(lab, store):
+    """What comes after that on the connection would meet its end: at rest, connections are closed."""
+    gate = lab.gateway(store, config={"drain": {"announce": "1h", "timeout": "1h"}})
+    with gate.connect() as connection:
+        assert not connection.get(SMALL).closes
+        gate.signal(signal.SIGTERM)
+        common.wait_until(lambda: gate.get("/healthz", who="probe").status == 503, "it is announced")
+        response = connection.get(SMALL)
+        assert response.status == 200 and response.closes
+        connection.assert_ended()
+    assert gate.get(SMALL).status == 200
+    gate.signal(signal.SIGQUIT)
+    assert gate.wait_exit() == 0
+
+
 def test_sigquit_stops_at_once(lab, store):
     gate = lab.gateway(store, config={"drain": {"timeout": "1h", "announce": "1h"}})
     connection, pieces, _ = begin_download(gate)
