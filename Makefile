@@ -251,7 +251,7 @@ unit-programs: all $(UNIT_PROGRAMS)
 unit: unit-programs ## build and run the unit tests alone; installs nothing
 	@tests/run --build $(BUILD) --unit-only
 
-test-observe: ## mirrorgate beside a real Prometheus, HAProxy and nginx: alert rules, dashboard, checks; two minutes
+test-observe: ## mirrorgate beside a real Prometheus, HAProxy and nginx: alert rules, dashboard, checks, a fleet; three minutes
 	@packaging/install-deps build demo test observe
 	@$(MAKE) all
 	@tests/run --build $(BUILD) --e2e-only tests/observe

@@ -106,6 +106,16 @@ class Balancer(Watcher, client.Reachable):
             )
 
 
+def haproxy_servers(path):
+    """The rows of the statistics of the HAProxy whose socket is PATH, by server."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        sock.sendall(b"show stat\n")
+        with sock.makefile() as answer:
+            text = answer.read()
+    return {row["svname"]: row for row in csv.DictReader(text.splitlines())}
+
+
 class Haproxy(Balancer):
     """OPTIONS stand on the server's line, LINES in its section."""
 
@@ -137,13 +147,7 @@ class Haproxy(Balancer):
 
     def server(self):
         """The row of its statistics."""
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.connect(str(self.folder / "stats.sock"))
-            sock.sendall(b"show stat\n")
-            with sock.makefile() as answer:
-                text = answer.read()
-        [row] = [row for row in csv.DictReader(text.splitlines()) if row["svname"] == "gate"]
-        return row
+        return haproxy_servers(self.folder / "stats.sock")["gate"]
 
     def wait_status(self, status):
         def reached():
