@@ -340,6 +340,14 @@ load_words(struct config_loader *self)
 		config_loader_problem(self, "log.level", "must be error, warning, info or debug");
 	else
 		self->config->log_level = (enum config_log_level)found;
+	text = self->texts->log.audit;
+	found = find_word(switches, text != NULL ? text : "false");
+	if (found < 0)
+		config_loader_problem(self, "log.audit", "must be true or false");
+	else if (found == 1 && self->config->access_log == NULL)
+		config_loader_problem(
+		    self, "log.audit", "must not be true where `log.access` is none");
+	self->config->audit = found == 1;
 }
 
 /* Each of its keys makes the mapping one that must be complete. */
@@ -458,6 +466,7 @@ config_scalars_print(const struct config_scalars_reader *reader)
 		print_path(&paths[i], reader);
 	print_value("tls.ciphers", ciphers[config->tls.ciphers], reader);
 	print_value("log.level", levels[config->log_level], reader);
+	print_value("log.audit", switches[config->audit], reader);
 	print_value("catalogues.check", switches[config->catalogues.check], reader);
 	print_value("catalogues.required", switches[config->catalogues.required], reader);
 	print_value("store.probe", config->probe, reader);

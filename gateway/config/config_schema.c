@@ -109,6 +109,7 @@ static const cyaml_schema_field_t drain_fields[] = {
 static const cyaml_schema_field_t log_fields[] = {
     TEXT("access", struct config_schema_log, access),
     TEXT("level", struct config_schema_log, level),
+    TEXT("audit", struct config_schema_log, audit),
     CYAML_FIELD_END,
 };
 

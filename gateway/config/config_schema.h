@@ -53,7 +53,7 @@ struct config_schema_drain {
 };
 
 struct config_schema_log {
-	char *access, *level;
+	char *access, *level, *audit;
 };
 
 struct config_schema {

@@ -135,6 +135,7 @@ struct config {
 	double drain_announce, drain_timeout;
 	char *access_log; /* a path, or "-" for standard output; NULL: none */
 	enum config_log_level log_level;
+	bool audit; /* the access log's lines are sealed */
 };
 
 /* Where a text of it is, which may be NULL. */

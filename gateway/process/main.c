@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin_command.h"
+#include "audit_verify.h"
 #include "check.h"
 #include "configuration.h"
 #include "gateway/config/config.h"
@@ -17,6 +18,7 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] = "usage: mirrorgate -c FILE [-t | --diff] [--unsafe-any-port]\n"
                             "       mirrorgate identity CERT.pem [-c FILE]\n"
+                            "       mirrorgate audit-verify FILE...\n"
                             "       mirrorgate -V | -h\n";
 
 enum task { TASK_SERVE, TASK_CHECK, TASK_DIFF };
@@ -86,6 +88,8 @@ main(int argc, char **argv)
 		return tls_inspect_certificate(argv[2], NULL);
 	if (argc == 5 && strcmp(argv[1], "identity") == 0 && strcmp(argv[3], "-c") == 0)
 		return tls_inspect_certificate(argv[2], argv[4]);
+	if (argc > 2 && strcmp(argv[1], "audit-verify") == 0)
+		return audit_verify_files(argv + 2);
 	while ((option = getopt_long(argc, argv, "c:thV", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

@@ -75,6 +75,7 @@ adopt_config(struct worker *self, struct config *next, const char *store_credent
 		    services->loop, next, store_credentials, options->metrics, options->index);
 		upstream_on_lost(services->upstream, on_lost_store, self);
 	}
+	access_log_seal(services->access_log, next->audit);
 	access_log_enable(services->access_log, next->access_log != NULL);
 	log_set_level((enum log_level)next->log_level);
 	services->config = next;

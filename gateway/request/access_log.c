@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit_chain.h"
 #include "base/buffer.h"
 #include "base/json_writer.h"
 #include "gateway/node/log.h"
@@ -47,6 +48,8 @@ struct access_log {
 	size_t random_left;
 	bool failing; /* reported already */
 	bool disabled;
+	bool sealed;
+	struct audit_chain chain;
 	time_t second;
 	char second_text[32];
 };
@@ -151,6 +154,23 @@ print_ms(struct buffer *out, const char *key, double ms)
 	buffer_number(out, us % MILLISECONDS, 3);
 }
 
+/* Ends the line that begins at START. */
+static void
+end_line(struct access_log *self, size_t start)
+{
+	struct buffer *out = &self->lines;
+
+	if (self->sealed)
+		audit_chain_seal(&self->chain, out, start);
+	else
+		buffer_append(out, "}", 1);
+	buffer_append(out, "\n", 1);
+	if (buffer_size(out) >= FLUSH_BYTES)
+		access_log_flush(self);
+	else
+		schedule_flush(self, flush_delay);
+}
+
 void
 access_log_write(struct access_log *self, const struct access_record *r)
 {
@@ -158,13 +178,15 @@ access_log_write(struct access_log *self, const struct access_record *r)
 
 	if (self->disabled)
 		return;
-	if (buffer_size(out) > WAITING_MAX_BYTES) {
+	size_t start = buffer_size(out);
+	if (start > WAITING_MAX_BYTES) {
 		metrics_add(self->metrics, self->worker, METRIC_LOG_LINES_LOST, 1);
+		audit_chain_skip(&self->chain);
 		return;
 	}
 	buffer_append(out, "{", 1);
 	print_time(self, r->started);
-	json_writer_member(out, "request_id", r->request_id);
+	json_writer_member(out, "request_id", r->request_id[0] != '\0' ? r->request_id : NULL);
 	json_writer_number(out, "generation", r->generation);
 	json_writer_number(out, "worker", self->worker);
 	json_writer_member(out, "client", r->client);
@@ -195,11 +217,23 @@ access_log_write(struct access_log *self, const struct access_record *r)
 	if (r->count != 0)
 		json_writer_number(out, "count", r->count);
 	json_writer_member(out, "close", r->close);
-	buffer_append(out, "}\n", 2);
-	if (buffer_size(out) >= FLUSH_BYTES)
-		access_log_flush(self);
+	end_line(self, start);
+}
+
+void
+access_log_seal(struct access_log *self, bool sealed)
+{
+	/* The last line of a chain: whoever cuts off some before it cuts it off, too. */
+	const struct access_record end = {
+	    .operation = AUDIT_CHAIN_END, .started = ev_now(self->loop)};
+
+	if (sealed == self->sealed)
+		return;
+	if (self->sealed)
+		access_log_write(self, &end);
 	else
-		schedule_flush(self, flush_delay);
+		audit_chain_begin(&self->chain);
+	self->sealed = sealed;
 }
 
 /* Writes without waiting. A socket cannot be reopened as non-blocking, so it is asked each time. */
@@ -227,6 +261,7 @@ lose_lines(struct access_log *self, size_t kept)
 	for (at += kept; at < end; at++)
 		lost += *at == '\n';
 	metrics_add(self->metrics, self->worker, METRIC_LOG_LINES_LOST, lost);
+	audit_chain_lose(&self->chain, lost);
 	buffer_fini(&self->lines);
 	self->lines = rest;
 }
@@ -332,6 +367,7 @@ access_log_free(struct access_log *self)
 {
 	if (self == NULL)
 		return;
+	access_log_seal(self, false);
 	for (int i = 0; !flush(self) && i < LAST_TURN_TRIES; i++)
 		ev_sleep(turn_delay);
 	ev_timer_stop(self->loop, &self->timer);
@@ -362,6 +398,10 @@ access_log_reopen(struct access_log *self, int fd)
 		self->in_line = false;
 		log_turn_set_torn(self->turn, false);
 		log_turn_give(self->turn, self->worker);
+		if (self->sealed) {
+			audit_chain_lose(&self->chain, 1);
+			lose_lines(self, 0); /* what follows it could not say that it is missing */
+		}
 	}
 	if (self->fd > STDERR_FILENO)
 		close(self->fd);

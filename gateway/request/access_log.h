@@ -53,6 +53,9 @@ struct access_log *access_log_new(
     struct ev_loop *loop, int fd, struct log_turn *turn, struct metrics *metrics, unsigned worker);
 /* Writes lines from now on, as in the beginning, or none; then nothing counts as lost. */
 void access_log_enable(struct access_log *self, bool enabled);
+/* Seals lines from now on with a chain that begins here (audit_chain.h), or no more, as in the
+ * beginning; a chain that ends says so in a line of its own. */
+void access_log_seal(struct access_log *self, bool sealed);
 /* Writes what it can at once; what it cannot is counted as lost. */
 void access_log_free(struct access_log *self);
 

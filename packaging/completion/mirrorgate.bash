@@ -25,7 +25,7 @@ _mirrorgate() {
 		case ${program##*/} in
 		mirrorgate)
 			mapfile -t COMPREPLY < <(compgen -W "$("$program" -h |
-				sed -n -E 's/^ +mirrorgate ([a-z]+) .*/\1/p')" -- "$current")
+				sed -n -E 's/^ +mirrorgate ([a-z][a-z-]*) .*/\1/p')" -- "$current")
 			;;
 		mirrorgate-policy)
 			mapfile -t COMPREPLY < <(compgen -W "$("$program" -h |

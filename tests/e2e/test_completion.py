@@ -42,7 +42,7 @@ def offered(programs, *words):
 
 def test_bash_completes_commands(programs):
     assert offered(programs, "mirrorgate", "id") == {"identity"}
-    commands = {"identity", "status", "customers", "reload", "upgrade", "drain", "cut"}
+    commands = {"identity", "audit-verify", "status", "customers", "reload", "upgrade", "drain", "cut"}
     assert offered(programs, "mirrorgate", "") == commands
     assert {"check", "explain", "diff", "compile", "dump"} <= offered(programs, "mirrorgate-policy", "")
     assert {"init", "server", "revoke", "sign-request", "ticket-keys"} <= offered(programs, "mirrorgate-pki", "")

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -54,7 +55,8 @@ class Node:
         socket = self.gate.folder / "admin.sock"
         self._program("mirrorgate-pki", f'exec "{common.REPOSITORY}/certs/pki" "$@"')
         self._program("mirrorgate-policy", f'exec "{common.BUILD}/mirrorgate-policy" "$@"')
-        self._program("mirrorgate", f'exec "{common.MIRRORGATE}" "$@" -s "{socket}"')
+        self._program("mirrorgate", f'[ "$1" = audit-verify ] || set -- "$@" -s "{socket}"\n'
+                      f'exec "{common.MIRRORGATE}" "$@"')
         # There is no such group.
         self._program("install", 'shift 2\nexec /usr/bin/install "$@"')
         self.sh("mirrorgate-pki ticket-keys /etc/mirrorgate/ticket.keys")
@@ -216,6 +218,22 @@ def test_who_downloads_most_and_who_is_refused(node):
     [row] = node.sh(refused).splitlines()
     count, rest = row.strip().split(" ", 1)
     assert (count, rest.split("\t")) == ("2", ["CN=other-prod,O=Acme Corp,C=DK", "403", "unknown-subject"])
+
+
+def test_whether_the_log_is_as_it_was_written(node):
+    [commands] = blocks("Whether the log is as it was written")
+    log = node.gate.access_log
+    before = node.sh("cat /etc/mirrorgate/mirrorgate.yaml")
+    text = before.replace("access: access.log", "access: access.log\n  audit: true")
+    assert text != before
+    log.rename(log.with_suffix(".unsealed"))
+    node.gate.config_file.write_text(text)
+    node.sh("mirrorgate reload")
+    node.gate.signal(signal.SIGUSR1)
+    common.wait_until(lambda: node.fetch() == 200 and len(node.gate.log_lines()) >= 3, "it is in the new log")
+    assert "chains: 1, all as they were written" in node.sh(commands)
+    log.write_text(log.read_text().replace('"status":200', '"status":403', 1))
+    node.sh(f"! {commands}")
 
 
 def test_whose_certificates_end_this_month(node):

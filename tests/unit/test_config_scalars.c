@@ -44,6 +44,7 @@ test_the_smallest_file_gives_every_default(void **state)
 	assert_double(config->drain_timeout, 60);
 	assert_string_equal(config->access_log, "-");
 	assert_int_equal(config->log_level, CONFIG_LOG_INFO);
+	assert_false(config->audit);
 	config_free(config);
 }
 
@@ -94,7 +95,7 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	    "timeouts: {handshake: 16s, request: 17s, body: 18s, idle: 19s, send: 20s,\n"
 	    "  min_rate: 21, store_connect: 22s, store_response: 23s, worker: 26s, upgrade: 27s}\n"
 	    "drain: {announce: 24s, timeout: 25s}\n"
-	    "log: {access: access.log, level: debug}\n");
+	    "log: {access: access.log, level: debug, audit: true}\n");
 
 	(void)state;
 	assert_int_equal(config->workers, 3);
@@ -124,6 +125,7 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	assert_double(config->drain_timeout, 25);
 	sample_in_folder(config->access_log, "access.log");
 	assert_int_equal(config->log_level, CONFIG_LOG_DEBUG);
+	assert_true(config->audit);
 	config_free(config);
 }
 

@@ -1,0 +1,13 @@
+/*
+ * `mirrorgate audit-verify`: whether an access log whose lines are sealed (audit_chain.h) is as the
+ * gate wrote it, across its rotations and the gate's restarts.
+ */
+#ifndef GATEWAY_AUDIT_VERIFY_H
+#define GATEWAY_AUDIT_VERIFY_H
+
+/* Reads FILES, whose list ends with NULL, the oldest first; "-" is standard input. Prints the first
+ * line that was altered, moved or put in, or before which lines are missing, and of each chain what
+ * cannot be known. Returns the exit status. */
+int audit_verify_files(char *const *files);
+
+#endif
