@@ -288,10 +288,10 @@ bench-policy: ## policies of up to a million customers: load time, memory, look-
 
 .PHONY: soak
 SECONDS ?= 300
-soak: ## changes without end under load, SECONDS=300 of them; SIGHUPs, memory, 10,000 connections, an attack
+soak: ## changes without end under load, SECONDS=300 of them, or with FAULTS=1 faults of all kinds
 	@packaging/install-deps build demo test
 	@$(MAKE) all $(BENCH_PROGRAMS)
-	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/soak/run --seconds $(SECONDS)
+	@MIRRORGATE_BUILD=$(abspath $(BUILD)) tests/soak/run --seconds $(SECONDS) $(if $(FAULTS),--faults)
 
 # ---- comparing ------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "report.h"
 
 enum { LOOK_US = 100 * 1000 }; /* between two looks at the clock */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "report.h"
 
 enum {

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "client/cache/cache_batch.h"
 #include "client/cache/cache_part.h"
-#include "client/common/clock.h"
 #include "client/common/lock.h"
 #include "client/common/progress.h"
 #include "client/common/report.h"

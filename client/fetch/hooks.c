@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "client/common/clock.h"
+#include "base/clock.h"
 #include "client/common/report.h"
 
 enum {

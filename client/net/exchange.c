@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "answer.h"
+#include "base/clock.h"
 #include "base/path_spelling.h"
-#include "client/common/clock.h"
 #include "client/common/report.h"
 #include "field.h"
 

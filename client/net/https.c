@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/common/clock.h"
+#include "base/clock.h"
 #include "client/common/report.h"
 #include "exchange.h"
 #include "rate.h"

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
+
 enum { PIECES_PER_TURN = 4 }; /* then other connections have their turn */
 
 static const double slow_check_seconds = 1; /* how often a slow client is looked at */
@@ -19,14 +21,14 @@ start_clock(struct connection *self)
 {
 	double send = self->services->config->timeouts.send;
 
-	pace_wait(&self->pace, connection_now(self), tls_stream_queued(self->tls));
+	pace_wait(&self->pace, clock_seconds(), tls_stream_queued(self->tls));
 	connection_state_set_timer(self, send < slow_check_seconds ? send : slow_check_seconds);
 }
 
 static void
 stop_clock(struct connection *self)
 {
-	pace_rest(&self->pace, connection_now(self));
+	pace_rest(&self->pace, clock_seconds());
 	connection_state_set_timer(self, 0);
 }
 
@@ -78,7 +80,7 @@ connection_answer_start(struct connection *self)
 void
 connection_answer_progress(struct connection *self)
 {
-	pace_progress(&self->pace, connection_now(self));
+	pace_progress(&self->pace, clock_seconds());
 	if (tls_stream_has_pending(self->tls))
 		return;
 	if (self->out == OUT_OPEN || connection_transitions_run_clock(self->out))

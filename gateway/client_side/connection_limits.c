@@ -9,6 +9,7 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "room.h"
 
 enum { REFUSALS_AHEAD = 10 }; /* seconds' worth that may come at once */
@@ -49,7 +50,7 @@ static bool
 take_request(struct connection *self)
 {
 	uint32_t limit = self->services->config->limits.requests_per_second;
-	double now = connection_now(self);
+	double now = clock_seconds();
 	double due = self->requests_due > now ? self->requests_due : now;
 
 	if (limit == 0)

@@ -92,8 +92,6 @@ struct connection {
 
 /* ---- connection_state.c ---- */
 
-double connection_now(const struct connection *self); /* the loop's time */
-
 /* Around every event: the memory, and the watchers, are seen to when the outermost one leaves.
  * SELF may be gone after connection_leave(). */
 void connection_enter(struct connection *self);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "gateway/http/request_gate.h"
 #include "gateway/node/customer_rows.h"
 #include "proxy_header.h"
@@ -157,7 +158,7 @@ refuse(struct connection *self, enum limit over)
 	assert(over != LIMIT_NONE);
 	self->one_too_many = true;
 	self->peer.over = over;
-	self->head_started = connection_now(self);
+	self->head_started = clock_seconds();
 	begin_refused(self, (struct refusal){PROBLEM_TOO_MANY, NULL, true});
 }
 
@@ -244,7 +245,7 @@ begin(struct connection *self)
 	}
 	connection_set_state(self, CONN_READ_BODY);
 	self->pace = (struct pace){0};
-	pace_wait(&self->pace, connection_now(self), 0);
+	pace_wait(&self->pace, clock_seconds(), 0);
 }
 
 bool
@@ -263,7 +264,7 @@ connection_request_step_head(struct connection *self)
 	}
 	if (self->state == CONN_IDLE) {
 		self->has_asked = true;
-		self->head_started = connection_now(self);
+		self->head_started = clock_seconds();
 		connection_set_state(self, CONN_READ_HEAD);
 	}
 	enum http_scan_result result =

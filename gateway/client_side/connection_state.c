@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "gateway/node/log.h"
 #include "handshake_failures.h"
 #include "room_places.h"
@@ -21,12 +22,6 @@ enum {
 };
 
 /* ---- state, timer, watchers ---- */
-
-double
-connection_now(const struct connection *self)
-{
-	return ev_now(self->services->loop);
-}
 
 static double
 state_timeout(const struct connection *self)
@@ -123,7 +118,7 @@ connection_state_judge_pace(struct connection *self, double pause, size_t under_
 	    .window = RATE_WINDOW,
 	    .pause = pause};
 
-	return pace_judge(&self->pace, &limits, connection_now(self), under_way);
+	return pace_judge(&self->pace, &limits, clock_seconds(), under_way);
 }
 
 /* ---- what the logs say of its end ---- */
@@ -177,7 +172,7 @@ log_failed_handshake(struct connection *self, enum close_reason reason)
 	    .client = self->address_text,
 	    .operation = "handshake",
 	    .reason = close_reason_text(reason),
-	    .started = connection_now(self),
+	    .started = ev_now(self->services->loop),
 	    .close = close_reason_text(reason),
 	};
 

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "connection_private.h"
 #include "room_places.h"
 #include "room_rank.h"
@@ -74,7 +75,7 @@ has_unread_bytes(const struct connection *connection)
 static enum room_kind
 kind_of(const struct connection *connection)
 {
-	bool fresh = connection_now(connection) < connection->state_since + grace;
+	bool fresh = clock_seconds() < connection->state_since + grace;
 
 	switch (connection->state) {
 	case CONN_CLOSING:

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "connection_private.h"
 
 struct room_places {
@@ -101,7 +102,7 @@ room_places_update(struct connection *self)
 {
 	struct room_places *places = self->services->places;
 
-	self->state_since = ev_now(self->services->loop);
+	self->state_since = clock_seconds();
 	if (self->place == 0)
 		add(places, self);
 	if (self->state == CONN_CLOSED)

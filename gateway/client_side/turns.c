@@ -6,9 +6,9 @@
 
 #include <ev.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 
 static const uint64_t slice = 1000000; /* nanoseconds */
 
@@ -20,15 +20,6 @@ struct turns {
 	void (*run)(struct fair_entry *entry);
 };
 
-static uint64_t
-nanoseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void
 on_events_done(struct ev_loop *loop, ev_check *check, int events)
 {
@@ -38,10 +29,10 @@ on_events_done(struct ev_loop *loop, ev_check *check, int events)
 	(void)events;
 	if (fair_queue_is_empty(self->queue))
 		return;
-	uint64_t start = nanoseconds(), before = start, now = start;
+	uint64_t start = clock_ns(), before = start, now = start;
 	while (now - start < slice && (entry = fair_queue_next(self->queue)) != NULL) {
 		self->run(entry);
-		now = nanoseconds();
+		now = clock_ns();
 		fair_queue_charge(self->queue, now - before);
 		before = now;
 	}

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "base/yaml_source.h"
 #include "catalogue_folders.h"
@@ -45,15 +46,6 @@ struct pass {
 	uint64_t spent;  /* bytes */
 	double deadline; /* of the monotonic clock, in seconds */
 };
-
-static double
-monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* At END, which may be 0, something is no longer as it was found. */
 static void
@@ -178,7 +170,7 @@ budget_defect(const struct pass *self, size_t size)
 		return NULL; /* nothing is read */
 	if (size > self->largest || self->spent + size > self->config->catalogues.max_bytes)
 		return "catalogues.max_bytes";
-	return monotonic_seconds() > self->deadline ? "catalogues.max_time" : NULL;
+	return clock_seconds() > self->deadline ? "catalogues.max_time" : NULL;
 }
 
 /* --- the records */
@@ -407,7 +399,7 @@ catalogue_pass(const struct catalogue_pass_order *order, struct catalogue_image_
 	    .now = order->now,
 	    .signer = {.pem = {.name = config->catalogues.signer}, .lists = order->lists},
 	    .writer = writer,
-	    .deadline = monotonic_seconds() + config->catalogues.max_time};
+	    .deadline = clock_seconds() + config->catalogues.max_time};
 	char *signer = read_signer(&self);
 
 	catalogue_folders_each(order->policy, config->catalogues.folder, on_folder_sized, &self);

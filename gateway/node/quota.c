@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 
 enum { ROWS = 4, CELLS = 8192, DAY = 86400, SHARE_UNIT = 10000, SHARE_BITS = 40 };
 
@@ -220,14 +221,6 @@ quota_forget_worker(struct quota *self, unsigned worker)
 	quota_share_set(self, worker, 0, 0);
 }
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * second_ns + (uint64_t)ts.tv_nsec;
-}
-
 /* Moves DUE forward by COST unless that runs more than BURST ahead of NOW. */
 static bool
 rate_take(_Atomic uint64_t *due, uint64_t now, uint64_t cost, uint64_t burst)
@@ -289,7 +282,7 @@ bool
 quota_handshake_take(
     struct quota *self, struct quota_key key, uint32_t per_second, uint32_t per_second_each)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 	uint64_t cost = per_second_each != 0 ? second_ns / per_second_each : 0;
 
 	if (cost != 0 && !rate_take_each(&self->shared->handshakes, key, now, cost, second_ns))
@@ -307,7 +300,7 @@ quota_bytes_take(
     struct quota *self, struct quota_key key, uint64_t rate, size_t wanted, double *delay)
 {
 	assert(rate > 0 && wanted > 0);
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 	double most = (double)burst_ns / 2 * (double)rate / 1e9;
 	size_t n = (double)wanted <= most ? wanted : most < 1 ? 1 : (size_t)most;
 
@@ -337,7 +330,7 @@ quota_rate_take(struct quota *self, enum quota_rate rate, struct quota_key key,
     struct quota_allowance allowance)
 {
 	assert(rate < QUOTA_RATE_COUNT);
-	return allowance.n == 0 || rate_take_each(&self->shared->of_callers[rate], key, now_ns(),
+	return allowance.n == 0 || rate_take_each(&self->shared->of_callers[rate], key, clock_ns(),
 	                               cost_of(allowance), reach_of(allowance));
 }
 
@@ -356,7 +349,7 @@ quota_rate_charge(struct quota *self, enum quota_rate rate, struct quota_key key
 {
 	struct rates *rates = &self->shared->of_callers[rate];
 	assert(rate < QUOTA_RATE_COUNT);
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns();
 
 	if (allowance.n == 0)
 		return;
@@ -372,7 +365,7 @@ quota_rate_wait(const struct quota *self, enum quota_rate rate, struct quota_key
 	if (allowance.n == 0)
 		return 0;
 	uint64_t due = atomic_load(rate_cell(&self->shared->of_callers[rate], key));
-	uint64_t free_at = due + cost_of(allowance), reach = now_ns() + reach_of(allowance);
+	uint64_t free_at = due + cost_of(allowance), reach = clock_ns() + reach_of(allowance);
 	return free_at > reach ? (double)(free_at - reach) / (double)second_ns : 0;
 }
 

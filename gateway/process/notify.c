@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "gateway/node/log.h"
 
 static void
@@ -46,11 +46,9 @@ void
 notify_reloading(void)
 {
 	char text[64];
-	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
 	(void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
-	    (unsigned long long)ts.tv_sec * 1000000 + (unsigned long long)ts.tv_nsec / 1000);
+	    (unsigned long long)clock_ns() / 1000);
 	notify(text);
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "base/clock.h"
 #include "channel.h"
 #include "crash_trace.h"
 #include "gateway/node/log.h"
@@ -251,7 +252,7 @@ supervisor_child_start(struct child *child)
 		ev_timer_start(self->loop, &child->restart);
 		return;
 	}
-	child->started = ev_now(self->loop);
+	child->started = clock_seconds();
 	supervisor_crash_started(child);
 	child->pid = fork();
 	if (child->pid == 0) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "gateway/node/log.h"
 #include "gateway/node/metrics.h"
 #include "gateway/node/pulse.h"
@@ -133,7 +134,7 @@ ev_tstamp
 supervisor_crash_ended(struct child *child, int status)
 {
 	struct supervisor *self = child->supervisor;
-	ev_tstamp now = ev_now(self->loop);
+	double now = clock_seconds();
 	char end[END_TEXT];
 
 	assert(child->pid > 0 && !self->draining);

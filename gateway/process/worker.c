@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "channel.h"
 #include "gateway/client_side/connection.h"
 #include "gateway/client_side/handshake_failures.h"
@@ -184,7 +185,7 @@ static void
 on_review(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker *self = timer->data;
-	ev_tstamp until = ev_time() + review_piece;
+	ev_tstamp until = clock_seconds() + review_piece;
 	struct connection *connection;
 
 	(void)events;
@@ -192,7 +193,7 @@ on_review(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_stop(loop, timer); /* a newer generation may have come in between */
 	while ((connection = listener_walk_next(self->listener)) != NULL) {
 		connection_reauthorise(connection);
-		if (ev_time() < until)
+		if (clock_seconds() < until)
 			continue;
 		ev_timer_start(loop, timer);
 		return;
@@ -229,7 +230,7 @@ on_lost_store(void *arg)
 {
 	struct worker *self = arg;
 	const struct channel_message message = {.type = CHANNEL_LOOK_UP};
-	ev_tstamp now = ev_now(self->services.loop);
+	double now = clock_seconds();
 
 	if (now - self->asked_at < lookup_pause)
 		return;

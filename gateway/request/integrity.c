@@ -6,19 +6,10 @@
 #include "integrity.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "crypto/digest.h"
 #include "gateway/http/conditions.h"
-
-static uint32_t
-monotonic_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint32_t)now.tv_sec;
-}
 
 static void
 print_tag(const unsigned char sha256[DIGEST_SHA256_BYTES], char tag[INTEGRITY_TAG_MAX])
@@ -94,7 +85,7 @@ integrity_begin(struct integrity *self, const struct catalogue_image *catalogues
 	request->known_size = self->file.size;
 	self->key = integrity_marks_key(path.bytes, path.len, self->file.sha256);
 	print_tag(self->file.sha256, self->tag);
-	if (integrity_marks_has(marks, self->key, monotonic_seconds()))
+	if (integrity_marks_has(marks, self->key, (uint32_t)clock_seconds()))
 		return INTEGRITY_MARKED;
 	return decide_conditions(self, request);
 }
@@ -190,5 +181,5 @@ integrity_add_piece(struct integrity *self, const char *bytes, size_t n, bool is
 void
 integrity_mark(const struct integrity *self, struct integrity_marks *marks)
 {
-	integrity_marks_set(marks, self->key, monotonic_seconds());
+	integrity_marks_set(marks, self->key, (uint32_t)clock_seconds());
 }

@@ -4,6 +4,7 @@
  * may fail at any moment: before the first byte of its answer that is a problem of our own, after
  * it the answer is cut.
  */
+#include "base/clock.h"
 #include "gateway/http/conditions.h"
 #include "gateway/node/pulse.h"
 #include "transaction_private.h"
@@ -43,7 +44,8 @@ new_transaction(struct services *services, const struct transaction_peer *peer, 
 	self->peer = peer;
 	self->caller = *peer->caller;
 	self->request.method = METHOD_OTHER;
-	self->record.started = started;
+	self->started = started;
+	self->record.started = ev_now(services->loop) - (clock_seconds() - started);
 	self->record.generation = services->generation;
 	access_log_new_request_id(services->access_log, self->record.request_id);
 	transaction_mark(self);
@@ -343,7 +345,7 @@ transaction_pull(struct transaction *self, char *bytes, size_t n, size_t *got)
 	*got = 0;
 	enum transaction_status status = pull(self, bytes, n, got);
 	if (self->record.bytes_out == 0 && *got > 0)
-		self->first_byte = ev_now(self->services->loop);
+		self->first_byte = clock_seconds();
 	self->record.bytes_out += *got;
 	transaction_count_bytes(self);
 	return status;
@@ -412,7 +414,7 @@ write_log(struct transaction *self, const char *close, const char *reason)
 	record->path_len = self->target != NULL ? strlen(self->target) : 0;
 	if (reason != NULL)
 		record->reason = reason;
-	record->duration_ms = (ev_now(self->services->loop) - record->started) * 1000;
+	record->duration_ms = (clock_seconds() - self->started) * 1000;
 	record->close = close;
 	access_log_write(self->services->access_log, record);
 }

@@ -31,7 +31,7 @@ struct transaction_peer {
 };
 
 /* Begins with a HEAD that http_scan_head() accepted; its bytes are not kept, PEER is. STARTED is
- * when the head's first byte came, in the loop's time. */
+ * when the head's first byte came, by base/clock.h. */
 struct transaction *transaction_begin(struct services *services,
     const struct transaction_peer *peer, struct http_span head, double started);
 

@@ -81,7 +81,7 @@ transaction_count(struct transaction *self)
 	    (unsigned)self->operation, record->duration_ms / milliseconds);
 	if (self->first_byte != 0)
 		metrics_histogram_observe(metrics, worker, METRICS_FAMILY_FIRST_BYTE_SECONDS,
-		    (unsigned)self->operation, self->first_byte - record->started);
+		    (unsigned)self->operation, self->first_byte - self->started);
 	count_customer(self, reason);
 	if (record->reason != NULL)
 		keep_refusal(self);

@@ -69,7 +69,8 @@ struct transaction {
 	struct access_record record;
 	char store_name[128];
 	uint64_t counted_in, counted_out; /* bytes that the metrics have already */
-	double first_byte; /* when the answer began to leave, in the loop's time; 0: not yet */
+	double started;    /* when the first byte of the request came, by base/clock.h */
+	double first_byte; /* when the answer began to leave; 0: not yet */
 };
 
 /* transaction_answer.c */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "gateway/node/log.h"
 #include "store_servers.h"
 #include "upstream.h"
@@ -90,7 +91,7 @@ exchange_start(struct services *services, const struct exchange_order *order,
 	self->store_events = &store_events;
 	self->arg = arg;
 	self->customer = hash_text(order->customer);
-	self->started = ev_now(services->loop);
+	self->started = clock_seconds();
 	ev_init(&self->timer, exchange_on_timeout);
 	self->timer.data = self;
 	exchange_order_print(order, &self->order);
@@ -220,7 +221,7 @@ read_head(struct exchange *self)
 		return;
 	}
 	assert(self->scan.head_len <= buffer_size(&self->in) && !self->response.is_interim);
-	self->answered = ev_now(self->services->loop);
+	self->answered = clock_seconds();
 	store_server_took(upstream_server(self->connection), self->answered - self->asked);
 	if (self->response.status >= STATUS_REFUSED) /* nobody may want the body */
 		store_server_answered(upstream_server(self->connection));
@@ -281,6 +282,6 @@ exchange_store_status(const struct exchange *self)
 double
 exchange_milliseconds(const struct exchange *self)
 {
-	double end = self->answered != 0 ? self->answered : ev_now(self->services->loop);
+	double end = self->answered != 0 ? self->answered : clock_seconds();
 	return (end - self->started) * 1000;
 }

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "upstream.h"
 
 const char *const exchange_doing[] = {"connecting to", "sending the request to",
@@ -84,7 +85,7 @@ exchange_acquire(struct exchange *self, bool fresh)
 {
 	assert(self->connection == NULL);
 	self->phase = EXCHANGE_CONNECTING;
-	self->asked = ev_now(self->services->loop);
+	self->asked = clock_seconds();
 	self->connection =
 	    upstream_acquire(self->upstream, fresh, &self->tried, self->store_events, self);
 	if (self->connection == NULL)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "gateway/config/config_address.h"
 #include "gateway/node/log.h"
 #include "gateway/node/metrics_histogram.h"
@@ -63,7 +64,7 @@ mark_good(struct store_server *self)
 	if (self->state != SERVER_GOOD)
 		log_info("store %s is back", self->store->name);
 	if (self->state == SERVER_EJECTED)
-		self->back_at = ev_now(self->all->loop);
+		self->back_at = clock_seconds();
 	self->check_failed = false;
 	set_state(self, SERVER_GOOD);
 }
@@ -159,8 +160,8 @@ static void
 raise_level(struct store_server *self)
 {
 	bool was_ejected = self->back_at != 0 || self->state == SERVER_EJECTED;
-	bool helped = self->state != SERVER_EJECTED &&
-	              ev_now(self->all->loop) - self->back_at > ejection_time(self);
+	bool helped =
+	    self->state != SERVER_EJECTED && clock_seconds() - self->back_at > ejection_time(self);
 
 	if (!was_ejected || helped)
 		self->level = 0;
@@ -231,7 +232,7 @@ on_checked(void *arg, bool up)
 	assert(self->check != NULL);
 	store_check_free(self->check);
 	self->check = NULL;
-	self->checked_at = ev_now(self->all->loop);
+	self->checked_at = clock_seconds();
 	if (!up) {
 		prefer_next(self, self->round.place, "check failed");
 		if (check_next(self))
@@ -269,7 +270,7 @@ store_server_suspect(struct store_server *self)
 	const struct store_shared *all = self->all;
 
 	if (all->retired || all->config->store_eject_after == 0 || self->state != SERVER_GOOD ||
-	    self->suspected || ev_now(all->loop) - self->checked_at < suspect_interval)
+	    self->suspected || clock_seconds() - self->checked_at < suspect_interval)
 		return;
 	self->suspected = true;
 	if (self->check != NULL)

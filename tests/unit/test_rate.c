@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "client/common/clock.h"
+#include "base/clock.h"
 #include "client/net/rate.h"
 
 static int64_t now;
