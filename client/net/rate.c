@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "client/common/clock.h"
+#include "base/clock.h"
 
 static void
 pay(struct rate *self)
