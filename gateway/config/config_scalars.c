@@ -249,6 +249,7 @@ static const struct path {
     {"catalogues.signer", TEXT_OF(catalogues.signer), VALUE_OF(catalogues.signer), false},
     {"store.credentials", TEXT_OF(store.credentials), VALUE_OF(store_credentials), false},
     {"log.access", TEXT_OF(log.access), VALUE_OF(access_log), false},
+    {"log.audit_key", TEXT_OF(log.audit_key), VALUE_OF(audit_key), false},
 };
 
 /* Some words stand where else a path would. */
@@ -347,6 +348,9 @@ load_words(struct config_loader *self)
 	else if (found == 1 && self->config->access_log == NULL)
 		config_loader_problem(
 		    self, "log.audit", "must not be true where `log.access` is none");
+	else if (found == 0 && self->config->audit_key != NULL)
+		config_loader_problem(
+		    self, "log.audit_key", "must not be there without `log.audit: true`");
 	self->config->audit = found == 1;
 }
 

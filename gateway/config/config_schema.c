@@ -110,6 +110,7 @@ static const cyaml_schema_field_t log_fields[] = {
     TEXT("access", struct config_schema_log, access),
     TEXT("level", struct config_schema_log, level),
     TEXT("audit", struct config_schema_log, audit),
+    TEXT("audit_key", struct config_schema_log, audit_key),
     CYAML_FIELD_END,
 };
 

@@ -53,7 +53,7 @@ struct config_schema_drain {
 };
 
 struct config_schema_log {
-	char *access, *level, *audit;
+	char *access, *level, *audit, *audit_key;
 };
 
 struct config_schema {

@@ -135,7 +135,8 @@ struct config {
 	double drain_announce, drain_timeout;
 	char *access_log; /* a path, or "-" for standard output; NULL: none */
 	enum config_log_level log_level;
-	bool audit; /* the access log's lines are sealed */
+	bool audit;      /* the access log's lines are sealed */
+	char *audit_key; /* and signed with this; NULL: they are not */
 };
 
 /* Where a text of it is, which may be NULL. */

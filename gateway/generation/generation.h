@@ -22,6 +22,7 @@ enum generation_file {
 	GENERATION_CATALOGUES,  /* -1 when the configuration asks for no check of them */
 	GENERATION_STORES, /* -1 at the start, when they are where the configuration found them */
 	GENERATION_STORE_CREDENTIALS, /* -1 when the configuration names none */
+	GENERATION_AUDIT_KEY,         /* the same */
 	GENERATION_CONFIG,            /* the configuration, as it was read; see config_image.h */
 	GENERATION_FILES,
 };

@@ -15,6 +15,7 @@
 #include "base/yaml_source.h"
 #include "catalogues.h"
 #include "gateway/tls/tls_tickets.h"
+#include "generation_audit_key.h"
 #include "generation_catalogues.h"
 #include "generation_config.h"
 #include "generation_credentials.h"
@@ -222,6 +223,7 @@ generation_build(struct config *config, uint64_t number, const struct generation
 		self->files[GENERATION_STORES] =
 		    generation_stores_carry_over(previous, config, problems);
 	self->files[GENERATION_STORE_CREDENTIALS] = generation_credentials_take(config, problems);
+	self->files[GENERATION_AUDIT_KEY] = generation_audit_key_take(config, problems);
 	config_free(before);
 	check(self, previous, config, &signer, problems);
 	buffer_fini(&signer);

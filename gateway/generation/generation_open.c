@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "generation_audit_key.h"
 #include "generation_config.h"
 #include "generation_credentials.h"
 #include "generation_stores.h"
@@ -79,10 +80,14 @@ generation_open(const struct generation *self, struct tls_context *current,
 		    error, TLS_ERROR_MAX, "the credentials for the store: %s", strerror(errno));
 		goto free_stores;
 	}
+	if (!generation_audit_key_open(self, &parts->log_signer, error))
+		goto free_credentials;
 	parts->catalogues = generation_catalogues(self);
 	if (parts->catalogues != NULL || !config_checks_catalogues(config))
 		return true;
 	(void)snprintf(error, TLS_ERROR_MAX, "the catalogues cannot be mapped");
+	line_signer_free(parts->log_signer);
+free_credentials:
 	free(parts->store_credentials);
 free_stores:
 	free(parts->stores);

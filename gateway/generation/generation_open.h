@@ -19,6 +19,7 @@ struct generation_parts {
 	struct catalogue_image *catalogues; /* NULL: none are checked */
 	struct config_endpoints *stores;    /* for each store of the configuration */
 	char *store_credentials;            /* see generation_credentials_open() */
+	struct line_signer *log_signer;     /* NULL: nobody signs */
 };
 
 /* Opens what the files of a generation that was built hold; the policy's checksum, which was

@@ -13,6 +13,7 @@
 	X(CATALOGUES, "catalogues")               \
 	X(STORES, "stores") /* addresses */       \
 	X(STORE_CREDENTIALS, "store_credentials") \
+	X(AUDIT_KEY, "audit_key")                 \
 	X(CONFIGURATION, "configuration")         \
 	X(OTHER, "other")
 

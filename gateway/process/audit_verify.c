@@ -16,6 +16,8 @@
 #include "gateway/node/log.h"
 #include "gateway/request/audit_chain.h"
 
+enum { KEY_FILE_MAX = 16 * 1024 };
+
 struct place {
 	size_t file;
 	uint64_t line;
@@ -27,6 +29,7 @@ struct chain {
 	struct place first, last;
 	uint64_t begin, number;          /* of the first line that is here, and of the last */
 	char digest[DIGEST_SHA256_SIZE]; /* of the last */
+	uint64_t next_signed;            /* the line that is, at the latest */
 	bool ended, broken;
 };
 
@@ -35,7 +38,8 @@ struct verification {
 	struct place now;
 	struct chain *chains; /* the one seen last first */
 	uint64_t lines, lost;
-	char *problem; /* the earliest; NULL: none */
+	struct line_signer_keys *verifier; /* NULL: signatures are not looked at */
+	char *problem;                     /* the earliest; NULL: none */
 	struct place where;
 };
 
@@ -74,7 +78,7 @@ find_chain(struct verification *self, const char *id)
 	return NULL;
 }
 
-static void
+static struct chain *
 add_chain(struct verification *self, const struct audit_seal *seal, const char *digest)
 {
 	struct chain *chain = buffer_alloc(sizeof *chain);
@@ -83,9 +87,11 @@ add_chain(struct verification *self, const struct audit_seal *seal, const char *
 	memcpy(chain->digest, digest, sizeof chain->digest);
 	chain->first = chain->last = self->now;
 	chain->begin = chain->number = seal->number;
+	chain->next_signed = seal->number > 1 ? seal->number + AUDIT_SIGNED_EVERY - 1 : 1;
 	chain->ended = seal->ends;
 	chain->next = self->chains;
 	self->chains = chain;
+	return chain;
 }
 
 /* Whether the line with SEAL is what comes after CHAIN's last; it and what follows is not judged
@@ -114,6 +120,28 @@ follows(struct verification *self, const struct chain *chain, const struct audit
 	return false;
 }
 
+/* A chain whose first line is not here was signed at most as many lines before. */
+static bool
+is_signed(struct verification *self, struct chain *chain, const struct audit_seal *seal)
+{
+	char text[AUDIT_SIGNED_TEXT_MAX];
+
+	if (self->verifier == NULL)
+		return true;
+	if (seal->signature[0] == '\0') {
+		bool is_due = seal->number >= chain->next_signed || seal->ends || seal->lost > 0;
+		if (is_due)
+			report(self, &self->now, "not signed, as it had to be");
+		return !is_due;
+	}
+	size_t len = audit_chain_signed_text(seal->id, seal->number, seal->before, text);
+	chain->next_signed = seal->number + AUDIT_SIGNED_EVERY;
+	if (line_signer_verify(self->verifier, text, len, seal->signature))
+		return true;
+	report(self, &self->now, "its signature, for all before it, is by none of the keys");
+	return false;
+}
+
 static void
 judge_line(struct verification *self, const char *line, size_t len)
 {
@@ -128,16 +156,19 @@ judge_line(struct verification *self, const char *line, size_t len)
 	self->lost += seal.lost;
 	digest_sha256_hex(line, len, digest);
 	struct chain *chain = find_chain(self, seal.id);
-	if (chain == NULL) {
-		add_chain(self, &seal, digest);
-	} else if (!chain->broken && !follows(self, chain, &seal)) {
+	bool is_first = chain == NULL;
+	if (is_first)
+		chain = add_chain(self, &seal, digest);
+	if (chain->broken)
+		return;
+	if ((!is_first && !follows(self, chain, &seal)) || !is_signed(self, chain, &seal)) {
 		chain->broken = true;
-	} else {
-		chain->number = seal.number;
-		chain->last = self->now;
-		chain->ended = seal.ends;
-		memcpy(chain->digest, digest, sizeof digest);
+		return;
 	}
+	chain->number = seal.number;
+	chain->last = self->now;
+	chain->ended = seal.ends;
+	memcpy(chain->digest, digest, sizeof digest);
 }
 
 static bool
@@ -225,17 +256,41 @@ tell(const struct verification *self)
 	return EXIT_SUCCESS;
 }
 
+/* The public keys in the file KEY; NULL when there are none, which is logged. */
+static struct line_signer_keys *
+read_keys(const char *key)
+{
+	char bytes[KEY_FILE_MAX], error[LINE_SIGNER_ERROR_MAX];
+	FILE *file = fopen(key, "re");
+	size_t n = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+	bool good = file != NULL && !ferror(file);
+	struct line_signer_keys *verifier = NULL;
+
+	if (!good)
+		log_error("%s while reading %s", strerror(errno), key);
+	else if ((verifier = line_signer_keys_new(key, bytes, n, error)) == NULL)
+		log_error("%s", error);
+	if (file != NULL)
+		fclose(file);
+	return verifier;
+}
+
 int
-audit_verify_files(char *const *files)
+audit_verify_files(char *const *files, const char *key)
 {
 	struct verification self = {.files = files};
-	int status = read_files(&self) ? tell(&self) : EXIT_FAILURE;
+	int status = EXIT_FAILURE;
 
+	if (key != NULL && (self.verifier = read_keys(key)) == NULL)
+		return EXIT_FAILURE;
+	if (read_files(&self))
+		status = tell(&self);
 	while (self.chains != NULL) {
 		struct chain *next = self.chains->next;
 		free(self.chains);
 		self.chains = next;
 	}
+	line_signer_keys_free(self.verifier);
 	free(self.problem);
 	return status;
 }

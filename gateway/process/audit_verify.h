@@ -5,9 +5,10 @@
 #ifndef GATEWAY_AUDIT_VERIFY_H
 #define GATEWAY_AUDIT_VERIFY_H
 
-/* Reads FILES, whose list ends with NULL, the oldest first; "-" is standard input. Prints the first
- * line that was altered, moved or put in, or before which lines are missing, and of each chain what
- * cannot be known. Returns the exit status. */
-int audit_verify_files(char *const *files);
+/* Reads FILES, whose list ends with NULL, the oldest first; "-" is standard input. With KEY, a file
+ * of public keys (NULL: none), the signatures of the chains have to be there, by one of them.
+ * Prints the first line that was altered, moved or put in, or before which lines are missing, and
+ * of each chain what cannot be known. Returns the exit status. */
+int audit_verify_files(char *const *files, const char *key);
 
 #endif

@@ -18,7 +18,7 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] = "usage: mirrorgate -c FILE [-t | --diff] [--unsafe-any-port]\n"
                             "       mirrorgate identity CERT.pem [-c FILE]\n"
-                            "       mirrorgate audit-verify FILE...\n"
+                            "       mirrorgate audit-verify [--key PUBLIC.pem] FILE...\n"
                             "       mirrorgate -V | -h\n";
 
 enum task { TASK_SERVE, TASK_CHECK, TASK_DIFF };
@@ -71,6 +71,20 @@ refuse_usage(void)
 	return EXIT_USAGE;
 }
 
+static int
+audit_verify(char **arguments)
+{
+	const char *key = NULL;
+
+	if (strcmp(arguments[0], "--key") == 0 && arguments[1] != NULL) {
+		key = arguments[1];
+		arguments += 2;
+	}
+	if (arguments[0] == NULL || (arguments[0][0] == '-' && arguments[0][1] != '\0'))
+		return refuse_usage();
+	return audit_verify_files(arguments, key);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -89,7 +103,7 @@ main(int argc, char **argv)
 	if (argc == 5 && strcmp(argv[1], "identity") == 0 && strcmp(argv[3], "-c") == 0)
 		return tls_inspect_certificate(argv[2], argv[4]);
 	if (argc > 2 && strcmp(argv[1], "audit-verify") == 0)
-		return audit_verify_files(argv + 2);
+		return audit_verify(argv + 2);
 	while ((option = getopt_long(argc, argv, "c:thV", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

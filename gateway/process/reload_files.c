@@ -46,6 +46,7 @@ reload_files_blamed(const char *problem, const struct config *config)
 	    {config->catalogues.folder, RELOAD_FILE_CATALOGUES},
 	    {config->catalogues.signer, RELOAD_FILE_CATALOGUES},
 	    {config->store_credentials, RELOAD_FILE_STORE_CREDENTIALS},
+	    {config->audit_key, RELOAD_FILE_AUDIT_KEY},
 	};
 	const size_t own = strlen(config->file);
 	bool is_configurations = strncmp(problem, config->file, own) == 0 && problem[own] == ':';

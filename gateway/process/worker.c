@@ -58,25 +58,26 @@ struct worker {
 
 static void on_lost_store(void *arg);
 
-/* Goes by NEXT, whose reference becomes the worker's. Waits that have begun keep their times, and
- * exchanges that have begun their store. */
+/* Goes by the configuration of PARTS, which becomes the worker's, as who signs the log does. Waits
+ * that have begun keep their times, and exchanges that have begun their store. */
 static void
-adopt_config(struct worker *self, struct config *next, const char *store_credentials)
+adopt_config(struct worker *self, struct generation_parts *parts)
 {
 	struct services *services = &self->services;
 	const struct worker_options *options = self->options;
+	struct config *next = parts->config;
 
 	assert(self->config == NULL || next->listen_count == self->config->listen_count);
 	if (services->upstream == NULL ||
-	    !upstream_serves(services->upstream, next, store_credentials)) {
+	    !upstream_serves(services->upstream, next, parts->store_credentials)) {
 		if (services->upstream != NULL)
 			upstream_retire(services->upstream);
 		upstream_unref(services->upstream);
-		services->upstream = upstream_new(
-		    services->loop, next, store_credentials, options->metrics, options->index);
+		services->upstream = upstream_new(services->loop, next, parts->store_credentials,
+		    options->metrics, options->index);
 		upstream_on_lost(services->upstream, on_lost_store, self);
 	}
-	access_log_seal(services->access_log, next->audit);
+	access_log_seal(services->access_log, next->audit, parts->log_signer);
 	access_log_enable(services->access_log, next->access_log != NULL);
 	log_set_level((enum log_level)next->log_level);
 	services->config = next;
@@ -112,7 +113,7 @@ adopt(struct worker *self, const struct generation *generation, char error[TLS_E
 	if (!generation_open(generation, services->tls, &parts, error))
 		return false;
 	assert(parts.policy != NULL && parts.tls != NULL);
-	adopt_config(self, parts.config, parts.store_credentials);
+	adopt_config(self, &parts);
 	free(parts.store_credentials);
 	policy_free(services->policy);
 	if (services->tls != NULL && services->tls != parts.tls)

@@ -35,6 +35,8 @@ static const ev_tstamp turn_delay = 0.001; /* for another worker's write to end 
 
 enum { LAST_TURN_TRIES = 1000 }; /* such delays, when the process is about to end */
 
+static const char chain_end[] = AUDIT_CHAIN_END;
+
 struct access_log {
 	struct ev_loop *loop;
 	int fd;
@@ -154,14 +156,14 @@ print_ms(struct buffer *out, const char *key, double ms)
 	buffer_number(out, us % MILLISECONDS, 3);
 }
 
-/* Ends the line that begins at START. */
+/* Ends the line that begins at START; ENDS: and with it the chain. */
 static void
-end_line(struct access_log *self, size_t start)
+end_line(struct access_log *self, size_t start, bool ends)
 {
 	struct buffer *out = &self->lines;
 
 	if (self->sealed)
-		audit_chain_seal(&self->chain, out, start);
+		audit_chain_seal(&self->chain, out, start, ends);
 	else
 		buffer_append(out, "}", 1);
 	buffer_append(out, "\n", 1);
@@ -217,22 +219,26 @@ access_log_write(struct access_log *self, const struct access_record *r)
 	if (r->count != 0)
 		json_writer_number(out, "count", r->count);
 	json_writer_member(out, "close", r->close);
-	end_line(self, start);
+	end_line(self, start, r->operation == chain_end);
 }
 
 void
-access_log_seal(struct access_log *self, bool sealed)
+access_log_seal(struct access_log *self, bool sealed, struct line_signer *signer)
 {
 	/* The last line of a chain: whoever cuts off some before it cuts it off, too. */
-	const struct access_record end = {
-	    .operation = AUDIT_CHAIN_END, .started = ev_now(self->loop)};
+	const struct access_record end = {.operation = chain_end, .started = ev_now(self->loop)};
 
-	if (sealed == self->sealed)
+	if (sealed == self->sealed && line_signer_is_same(signer, self->chain.signer)) {
+		line_signer_free(signer);
 		return;
+	}
 	if (self->sealed)
 		access_log_write(self, &end);
+	line_signer_free(self->chain.signer);
+	if (sealed)
+		audit_chain_begin(&self->chain, signer);
 	else
-		audit_chain_begin(&self->chain);
+		self->chain = (struct audit_chain){0};
 	self->sealed = sealed;
 }
 
@@ -367,7 +373,7 @@ access_log_free(struct access_log *self)
 {
 	if (self == NULL)
 		return;
-	access_log_seal(self, false);
+	access_log_seal(self, false, NULL);
 	for (int i = 0; !flush(self) && i < LAST_TURN_TRIES; i++)
 		ev_sleep(turn_delay);
 	ev_timer_stop(self->loop, &self->timer);

@@ -20,6 +20,7 @@
 enum { ACCESS_REQUEST_ID_LEN = 32 };
 
 struct access_log;
+struct line_signer;
 struct ev_loop;
 
 /* One line. Texts may be NULL (written as null); they are read during access_log_write() only. */
@@ -53,9 +54,10 @@ struct access_log *access_log_new(
     struct ev_loop *loop, int fd, struct log_turn *turn, struct metrics *metrics, unsigned worker);
 /* Writes lines from now on, as in the beginning, or none; then nothing counts as lost. */
 void access_log_enable(struct access_log *self, bool enabled);
-/* Seals lines from now on with a chain that begins here (audit_chain.h), or no more, as in the
- * beginning; a chain that ends says so in a line of its own. */
-void access_log_seal(struct access_log *self, bool sealed);
+/* Seals lines from now on (audit_chain.h), or no more, as in the beginning. SIGNER (NULL: nobody)
+ * becomes SELF's. A chain ends, which it says in a line of its own, and another begins, unless it
+ * was so before. */
+void access_log_seal(struct access_log *self, bool sealed, struct line_signer *signer);
 /* Writes what it can at once; what it cannot is counted as lost. */
 void access_log_free(struct access_log *self);
 

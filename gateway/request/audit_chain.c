@@ -4,6 +4,8 @@
 #include "audit_chain.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -13,17 +15,18 @@
 enum { ID_BYTES = (AUDIT_CHAIN_ID_SIZE - 1) / 2, NUMBER_MAX_DIGITS = 20 };
 
 static const char key[] = ",\"audit\":\"", lost_key[] = ",\"audit_lost\":", end[] = "\"}";
+static const char signature_key[] = ",\"audit_signature\":\"";
 static const char ending[] = ",\"operation\":\"" AUDIT_CHAIN_END "\"";
 
 void
-audit_chain_begin(struct audit_chain *self)
+audit_chain_begin(struct audit_chain *self, struct line_signer *signer)
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char random[ID_BYTES];
 
 	if (getrandom(random, sizeof random, 0) != sizeof random)
 		abort(); /* at most 256 bytes are never cut short (getrandom(2)) */
-	*self = (struct audit_chain){0};
+	*self = (struct audit_chain){.signer = signer, .next_signed = 1};
 	for (size_t i = 0; i < ID_BYTES; i++) {
 		self->id[2 * i] = digits[random[i] >> 4];
 		self->id[2 * i + 1] = digits[random[i] & 15];
@@ -31,10 +34,37 @@ audit_chain_begin(struct audit_chain *self)
 	memset(self->last, '0', sizeof self->last - 1);
 }
 
+size_t
+audit_chain_signed_text(
+    const char *id, uint64_t number, const char *before, char text[AUDIT_SIGNED_TEXT_MAX])
+{
+	int len = snprintf(text, AUDIT_SIGNED_TEXT_MAX, "mirrorgate-audit/1 %s.%" PRIu64 ".%s", id,
+	    number, before);
+
+	assert(len > 0 && len < AUDIT_SIGNED_TEXT_MAX);
+	return (size_t)len;
+}
+
+static void
+sign(struct audit_chain *self, struct buffer *out)
+{
+	char text[AUDIT_SIGNED_TEXT_MAX], signature[LINE_SIGNATURE_SIZE];
+	size_t len = audit_chain_signed_text(self->id, self->lines + 1, self->last, text);
+
+	line_signer_sign(self->signer, text, len, signature);
+	buffer_puts(out, signature_key);
+	buffer_puts(out, signature);
+	buffer_puts(out, "\"");
+	self->next_signed = self->lines + 1 + AUDIT_SIGNED_EVERY;
+}
+
 void
-audit_chain_seal(struct audit_chain *self, struct buffer *out, size_t start)
+audit_chain_seal(struct audit_chain *self, struct buffer *out, size_t start, bool ends)
 {
 	assert(buffer_size(out) > start);
+	bool is_due = ends || self->lost > 0 || self->lines + 1 >= self->next_signed;
+	if (self->signer != NULL && is_due)
+		sign(self, out);
 	if (self->lost > 0)
 		json_writer_number(out, "audit_lost", self->lost);
 	self->lost = 0;
@@ -77,6 +107,20 @@ take_last(const char *line, size_t *len, const char *text)
 		return false;
 	*len -= n;
 	return true;
+}
+
+/* Whether, before what stands at LEFT, there is a signature; it is in SEAL then. */
+static void
+read_signature(const char *line, size_t left, struct audit_seal *seal)
+{
+	const size_t len = LINE_SIGNATURE_SIZE - 1;
+
+	if (!take_last(line, &left, "\"") || left < len)
+		return;
+	const char *signature = line + left - len;
+	left -= len;
+	if (take_last(line, &left, signature_key) && memchr(signature, '"', len) == NULL)
+		memcpy(seal->signature, signature, len);
 }
 
 /* N bytes of hexadecimal digits, to TO with a NUL. */
@@ -134,9 +178,10 @@ audit_chain_read(const char *line, size_t len, struct audit_seal *seal)
 	while (left > 0 && line[left - 1] >= '0' && line[left - 1] <= '9')
 		left--;
 	const char *digits = line + left;
-	if (take_last(line, &left, lost_key) &&
-	    !read_number(digits, body - left - strlen(lost_key), &seal->lost))
+	bool has_lost = take_last(line, &left, lost_key);
+	if (has_lost && !read_number(digits, body - left - strlen(lost_key), &seal->lost))
 		return false;
+	read_signature(line, has_lost ? left : body, seal);
 	seal->ends = memmem(line, body, ending, strlen(ending)) != NULL;
 	return true;
 }

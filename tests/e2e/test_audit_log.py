@@ -1,6 +1,7 @@
 """log.audit: a chain through the access log by which `mirrorgate audit-verify` finds what was altered, taken
 out or moved, across rotations and restarts."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import pytest
 from mirrorgate_test import common
 from mirrorgate_test.client import refusal
+from mirrorgate_test.gateway import policy
 
 SMALL = "/artifacts/step-core/small.txt"
 AUDITED = {"log": {"access": "access.log", "audit": True}}
@@ -234,6 +236,124 @@ def test_a_reload_begins_and_ends_a_chain(lab):
     assert assert_good(sealed)
 
 
+# ---- signed ----------------------------------------------------------------------------------
+
+
+def make_key(folder, name="audit"):
+    """(private, public) Ed25519 keys, as docs/operating.md makes them."""
+    private, public = folder / f"{name}.key", folder / f"{name}.pub"
+    run("openssl", "genpkey", "-algorithm", "ed25519", "-out", private)
+    private.chmod(0o600)
+    run("openssl", "pkey", "-in", private, "-pubout", "-out", public)
+    return private, public
+
+
+def run(*command):
+    subprocess.run(command, check=True, capture_output=True, timeout=common.LONG)
+
+
+@pytest.fixture(scope="module")
+def signed(module_lab):
+    """(log, public key) of a gate whose one worker signed its chain: 230 requests."""
+    folder = module_lab.new_folder("keys")
+    private, public = make_key(folder)
+    gate = module_lab.gateway(config={"log": {**AUDITED["log"], "audit_key": str(private)}})
+    with gate.connect() as connection:
+        for _ in range(230):
+            assert connection.get(SMALL).status == 200
+    ended(gate)
+    return gate.access_log.read_bytes().splitlines(keepends=True), public
+
+
+def verify_lines(tmp_path, lines, public):
+    path = tmp_path / "signed.log"
+    path.write_bytes(b"".join(lines))
+    return verify("--key", public, path)
+
+
+def anew(lines):
+    """LINES, whose seals somebody without the key has made again."""
+    made, before = [], "0" * 64
+    for line in lines:
+        chain, number, _ = seal(line)
+        rest = line[: line.rindex(b',"audit":"')]
+        made.append(rest + f',"audit":"{chain}.{number}.{before}"}}\n'.encode())
+        before = hashlib.sha256(made[-1][:-1]).hexdigest()
+    return made
+
+
+def test_the_first_each_hundredth_and_the_last_line_are_signed(signed, tmp_path):
+    lines, public = signed
+    assert verify_lines(tmp_path, lines, public)[0] == 0
+    assert [n for n, line in enumerate(lines, 1) if "audit_signature" in json.loads(line)] == [1, 101, 201, 231]
+    assert anew(lines) == lines, "as the manual says it is made"
+
+
+def test_who_has_no_key_cannot_write_the_chain_anew(signed, tmp_path):
+    lines, public = signed
+    altered = anew([lines[0].replace(b'"status":200', b'"status":403'), *lines[1:]])
+    assert verify_lines(tmp_path, altered, public)[2].endswith("signed.log:101: its signature, for all before it, is by none of the keys\n")
+    assert verify(tmp_path / "signed.log")[0] == 0, "without the key it looks good"
+    unsigned = anew([re.sub(rb',"audit_signature":"[^"]*"', b"", line) for line in altered])
+    assert "signed.log:1: not signed, as it had to be" in verify_lines(tmp_path, unsigned, public)[2]
+    later = anew([*lines[:150], *(re.sub(rb',"audit_signature":"[^"]*"', b"", line) for line in lines[150:])])
+    assert "signed.log:201: not signed" in verify_lines(tmp_path, later, public)[2]
+
+
+def test_a_chain_that_begins_in_the_middle_is_signed_within_a_hundred_lines(signed, tmp_path):
+    lines, public = signed
+    assert verify_lines(tmp_path, lines[50:], public)[0] == 0
+    stripped = [re.sub(rb',"audit_signature":"[^"]*"', b"", line) for line in lines[1:]]
+    rest = verify_lines(tmp_path, anew(stripped), public)
+    assert rest[0] == 1 and ":100: not signed" in rest[2]
+
+
+def test_another_key_begins_another_chain(lab, tmp_path):
+    (old, old_public), (new, new_public) = make_key(tmp_path, "old"), make_key(tmp_path, "new")
+    gate = lab.gateway(config={"log": {**AUDITED["log"], "audit_key": str(old)}})
+    assert gate.get(SMALL).status == 200
+    gate.write_config({"log": {**AUDITED["log"], "audit_key": str(new)}})
+    gate.reload()
+    assert gate.get(SMALL).status == 200
+    gate.reload(policy(2))
+    assert gate.get(SMALL).status == 200
+    metrics = gate.get("/metrics", who="ops").body.decode()
+    assert 'mirrorgate_reload_files_total{result="applied",file="audit_key"} 1' in metrics
+    ended(gate)
+    assert "chains: 2," in assert_good(gate.access_log)
+    for public in (old_public, new_public):
+        assert "by none of the keys" in verify("--key", public, gate.access_log)[2]
+    both = tmp_path / "both.pub"
+    both.write_bytes(old_public.read_bytes() + new_public.read_bytes())
+    assert_good("--key", both, gate.access_log)
+
+
+def test_a_key_that_is_not_good_is_refused_and_the_one_in_force_stays(lab, tmp_path):
+    private, public = make_key(tmp_path)
+    gate = lab.gateway(config={"log": {**AUDITED["log"], "audit_key": str(private)}})
+    good = private.read_bytes()
+    run("openssl", "genrsa", "-out", tmp_path / "rsa.key", "2048")
+    for data, mode, reason in ((good, 0o644, "may be read or written by any user"), (b"garbage", 0o600, "cannot be read"),
+                               ((tmp_path / "rsa.key").read_bytes(), 0o600, "the key is not Ed25519")):  # fmt: skip
+        private.write_bytes(data)
+        private.chmod(mode)
+        assert any(f"{private}: " in line and reason in line for line in gate.reload_refused(policy(2)))
+        assert reason in gate.run("-t", "--unsafe-any-port").stderr
+    assert gate.get(SMALL).status == 200
+    ended(gate)
+    assert_good("--key", public, gate.access_log)
+
+
+def test_public_keys_that_are_none_are_refused(log, tmp_path):
+    assert "No such file" in verify("--key", "absent", log)[2]
+    private, _ = make_key(tmp_path)
+    assert "there is no public key in it" in verify("--key", private, log)[2]
+    assert verify("--key", private)[0] == 2
+
+
+# ---- what is no log --------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("files,reason", [
     (["absent"], "No such file or directory while reading absent"), (["/dev/null"], "no line to verify"),
     (["/tmp"], "Is a directory while reading /tmp"),
@@ -249,6 +369,7 @@ def test_without_a_file_it_is_wrong_usage():
 
 @pytest.mark.parametrize("log,reason", [
     ({"audit": "maybe"}, "must be true or false"),
+    ({"audit_key": "audit.key"}, "must not be there without `log.audit: true`"),
     ({"access": "none", "audit": True}, "must not be true where `log.access` is none"),
 ])  # fmt: skip
 def test_a_mistake_in_the_configuration_is_refused(lab, log, reason):

@@ -221,10 +221,11 @@ def test_who_downloads_most_and_who_is_refused(node):
 
 
 def test_whether_the_log_is_as_it_was_written(node):
-    [commands] = blocks("Whether the log is as it was written")
+    making, commands = blocks("Whether the log is as it was written")
+    node.sh(making)
     log = node.gate.access_log
     before = node.sh("cat /etc/mirrorgate/mirrorgate.yaml")
-    text = before.replace("access: access.log", "access: access.log\n  audit: true")
+    text = before.replace("access: access.log", "access: access.log\n  audit: true\n  audit_key: audit.key")
     assert text != before
     log.rename(log.with_suffix(".unsealed"))
     node.gate.config_file.write_text(text)

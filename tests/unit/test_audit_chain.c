@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 #include "base/json_writer.h"
 #include "gateway/request/audit_chain.h"
 
@@ -30,7 +33,7 @@ sealed(struct audit_chain *chain, const char *operation, const char *path)
 	size_t start = buffer_size(&out) - 1;
 	json_writer_member(&out, "path", path);
 	json_writer_member(&out, "operation", operation);
-	audit_chain_seal(chain, &out, start);
+	audit_chain_seal(chain, &out, start, strcmp(operation, AUDIT_CHAIN_END) == 0);
 	size_t len = buffer_size(&out) - start;
 	assert_true(len < sizeof line);
 	memcpy(line, buffer_bytes(&out) + start, len);
@@ -48,7 +51,7 @@ test_each_line_has_the_digest_of_the_one_before(void **state)
 	char before[DIGEST_SHA256_SIZE] = ZEROS;
 
 	(void)state;
-	audit_chain_begin(&chain);
+	audit_chain_begin(&chain, NULL);
 	for (unsigned i = 1; i <= 12; i++) {
 		size_t len = sealed(&chain, "download", path);
 		assert_true(audit_chain_read(line, len, &seal));
@@ -70,7 +73,7 @@ test_what_was_lost_is_told_once(void **state)
 	struct audit_seal seal;
 
 	(void)state;
-	audit_chain_begin(&chain);
+	audit_chain_begin(&chain, NULL);
 	for (unsigned i = 0; i < 5; i++)
 		(void)sealed(&chain, "download", "/a");
 	audit_chain_lose(&chain, 3);
@@ -83,14 +86,64 @@ test_what_was_lost_is_told_once(void **state)
 	assert_int_equal(seal.lost, 0);
 }
 
+/* An Ed25519 key as both sides have it. */
+static void
+make_key(struct line_signer **signer, struct line_signer_keys **verifier)
+{
+	char error[LINE_SIGNER_ERROR_MAX], *pem;
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	BIO *private = BIO_new(BIO_s_mem()), *public = BIO_new(BIO_s_mem());
+
+	assert_int_equal(PEM_write_bio_PrivateKey(private, key, NULL, NULL, 0, NULL, NULL), 1);
+	assert_int_equal(PEM_write_bio_PUBKEY(public, key), 1);
+	long len = BIO_get_mem_data(private, &pem);
+	*signer = line_signer_new("private", pem, (size_t)len, error);
+	assert_null(line_signer_keys_new("private", pem, (size_t)len, error));
+	len = BIO_get_mem_data(public, &pem);
+	*verifier = line_signer_keys_new("public", pem, (size_t)len, error);
+	assert_null(line_signer_new("public", pem, (size_t)len, error));
+	assert_true(*signer != NULL && *verifier != NULL);
+	BIO_free(private);
+	BIO_free(public);
+	EVP_PKEY_free(key);
+}
+
+static void
+test_the_first_each_hundredth_and_the_last_line_are_signed(void **state)
+{
+	struct line_signer *signer;
+	struct line_signer_keys *verifier;
+	struct audit_chain chain;
+	struct audit_seal seal;
+	char text[AUDIT_SIGNED_TEXT_MAX];
+
+	(void)state;
+	make_key(&signer, &verifier);
+	audit_chain_begin(&chain, signer);
+	for (unsigned i = 1; i <= 303; i++) {
+		if (i == 250)
+			audit_chain_lose(&chain, 1);
+		const char *operation = i == 303 ? AUDIT_CHAIN_END : "download";
+		assert_true(audit_chain_read(line, sealed(&chain, operation, "/\",\"a"), &seal));
+		bool due = i == 1 || i == 101 || i == 201 || i == 250 || i == 303;
+		assert_int_equal(seal.signature[0] != '\0', due);
+		size_t len = audit_chain_signed_text(seal.id, seal.number, seal.before, text);
+		assert_int_equal(
+		    due, due && line_signer_verify(verifier, text, len, seal.signature));
+		assert_false(due && line_signer_verify(verifier, text, len - 1, seal.signature));
+	}
+	line_signer_free(signer);
+	line_signer_keys_free(verifier);
+}
+
 static void
 test_two_chains_have_two_names(void **state)
 {
 	struct audit_chain one, other;
 
 	(void)state;
-	audit_chain_begin(&one);
-	audit_chain_begin(&other);
+	audit_chain_begin(&one, NULL);
+	audit_chain_begin(&other, NULL);
 	assert_string_not_equal(one.id, other.id);
 }
 
@@ -139,6 +192,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_line_has_the_digest_of_the_one_before),
 	    cmocka_unit_test(test_what_was_lost_is_told_once),
+	    cmocka_unit_test(test_the_first_each_hundredth_and_the_last_line_are_signed),
 	    cmocka_unit_test(test_two_chains_have_two_names),
 	    cmocka_unit_test(test_what_is_no_seal_is_not_read_as_one),
 	};

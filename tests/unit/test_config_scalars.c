@@ -45,6 +45,7 @@ test_the_smallest_file_gives_every_default(void **state)
 	assert_string_equal(config->access_log, "-");
 	assert_int_equal(config->log_level, CONFIG_LOG_INFO);
 	assert_false(config->audit);
+	assert_null(config->audit_key);
 	config_free(config);
 }
 
@@ -95,7 +96,7 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	    "timeouts: {handshake: 16s, request: 17s, body: 18s, idle: 19s, send: 20s,\n"
 	    "  min_rate: 21, store_connect: 22s, store_response: 23s, worker: 26s, upgrade: 27s}\n"
 	    "drain: {announce: 24s, timeout: 25s}\n"
-	    "log: {access: access.log, level: debug, audit: true}\n");
+	    "log: {access: access.log, level: debug, audit: true, audit_key: audit.key}\n");
 
 	(void)state;
 	assert_int_equal(config->workers, 3);
@@ -126,6 +127,7 @@ test_every_scalar_is_read_into_its_own_place(void **state)
 	sample_in_folder(config->access_log, "access.log");
 	assert_int_equal(config->log_level, CONFIG_LOG_DEBUG);
 	assert_true(config->audit);
+	sample_in_folder(config->audit_key, "audit.key");
 	config_free(config);
 }
 
