@@ -72,9 +72,10 @@ def test_a_base_path_goes_before_downloads_and_snapshots(lab):
     with gate.connect() as connection:
         assert connection.get(SMALL).status == 200
         assert put(connection, SNAPSHOT).status == 201
-    paths = [request["path"] for request in store.requests() if request["path"] != "/"]
-    assert paths[0] == f"/mirror/eu 1{SMALL}"
-    assert paths[1].startswith("/mirror/eu 1/snapshots/acme/prod-1/")
+    paths = lambda: [it["path"] for it in store.requests() if it["path"] != "/"]  # noqa: E731
+    common.wait_until(lambda: len(paths()) == 2, "nginx has logged both, which it does after its answers")
+    assert paths()[0] == f"/mirror/eu 1{SMALL}"
+    assert paths()[1].startswith("/mirror/eu 1/snapshots/acme/prod-1/")
 
 
 def test_a_base_path_is_written_in_its_one_spelling(lab):
