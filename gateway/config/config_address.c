@@ -21,6 +21,8 @@
 #include "config_stores.h"
 #include "config_values.h"
 
+static const char http[] = "http://", https[] = "https://";
+
 enum { PORT_MAX = 65535, MAX_HOST = 255, BASE_MAX = 1024 /* bytes */ };
 
 static void
@@ -224,8 +226,12 @@ config_address_look_up(const struct config_store *store, struct config_endpoints
 	char host[MAX_HOST];
 	uint16_t port = 0;
 
+	const char *text = store->name;
+
 	assert(store->is_name);
-	(void)cut_authority(store->name, strcspn(store->name, "/"), host, &port);
+	if (strncmp(text, https, sizeof https - 1) == 0)
+		text += sizeof https - 1;
+	(void)cut_authority(text, strcspn(text, "/"), host, &port);
 	return resolve(host, port, endpoints);
 }
 
@@ -266,7 +272,7 @@ judge_host(const char *host, uint16_t port, struct config_store *store)
 		return is_mapped(first) ? mapped_defect : NULL;
 	}
 	if (brackets || !config_values_is_host_name(host) || config_values_looks_like_ipv4(host))
-		return "has neither a host name nor an address between \"http://\" and the port";
+		return "has neither a host name nor an address between \"//\" and the port";
 	store->is_name = true;
 	return NULL;
 }
@@ -301,9 +307,21 @@ find_endpoints(const char *host, uint16_t port, const struct config *known,
 	return NULL;
 }
 
-static const char *
-parse_http(const char *text, const struct config *known, struct config_store *store)
+/* HOST as a certificate has it: IPv6 without brackets. */
+static char *
+name_of(const char *host)
 {
+	bool brackets = host[0] == '[';
+
+	return buffer_copy(host + brackets, strlen(host) - 2 * (size_t)brackets);
+}
+
+/* URL begins with a scheme of PREFIX bytes. */
+static const char *
+parse_http(const char *url, size_t prefix, const struct config *known, struct config_store *store)
+{
+	const char *text = url + prefix;
+	bool is_tls = prefix == sizeof https - 1;
 	size_t len = strcspn(text, "/");
 	char host[MAX_HOST];
 	struct config_store found = {.name = NULL};
@@ -320,7 +338,7 @@ parse_http(const char *text, const struct config *known, struct config_store *st
 		defect = base_defect(text + len);
 	if (defect != NULL)
 		return defect;
-	found.name = join(text, "");
+	found.name = join(is_tls ? url : text, "");
 	defect = find_endpoints(host, port, known, &found, &found.endpoints);
 	if (defect != NULL) {
 		free(found.name);
@@ -329,6 +347,7 @@ parse_http(const char *text, const struct config *known, struct config_store *st
 	*store = found;
 	store->host = buffer_copy(text, len);
 	store->base = join(text + len, "");
+	store->tls_name = is_tls ? name_of(host) : NULL;
 	return NULL;
 }
 
@@ -363,12 +382,11 @@ const char *
 config_address_store(
     const char *url, const char *folder, const struct config *known, struct config_store *store)
 {
-	if (strncmp(url, "http://", 7) == 0)
-		return parse_http(url + 7, known, store);
+	if (strncmp(url, http, sizeof http - 1) == 0)
+		return parse_http(url, sizeof http - 1, known, store);
+	if (strncmp(url, https, sizeof https - 1) == 0)
+		return parse_http(url, sizeof https - 1, known, store);
 	if (strncmp(url, "unix:", 5) == 0)
 		return parse_unix(url + 5, folder, store);
-	if (strncmp(url, "https://", 8) == 0)
-		return "must be http://: the gateway speaks plain HTTP to the store, over a path "
-		       "that you trust (loopback, a Unix socket or a private network)";
-	return "must be http://HOST:PORT/BASE or unix:PATH";
+	return "must be http://HOST:PORT/BASE, https://HOST:PORT/BASE or unix:PATH";
 }

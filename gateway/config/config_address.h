@@ -14,9 +14,10 @@
 /* "0.0.0.0", "[::]" or "::", without a zone. Fills address, address_len and text. */
 const char *config_address_listen(const char *text, uint16_t port, struct config_listen *listen);
 
-/* "http://HOST:PORT" or "http://HOST:PORT/BASE", or "unix:PATH"; PATH is taken from FOLDER when
- * relative. A HOST that is a name is where it is in KNOWN (NULL: none), or else resolved now, which
- * may block; of more than CONFIG_ENDPOINTS_MAX addresses the first are taken. Fills all of STORE.
+/* "http://HOST:PORT", "http://HOST:PORT/BASE", the same with https, or "unix:PATH"; PATH is taken
+ * from FOLDER when relative. A HOST that is a name is where it is in KNOWN (NULL: none), or else
+ * resolved now, which may block; of more than CONFIG_ENDPOINTS_MAX addresses the first are taken.
+ * Fills all of STORE.
  */
 const char *config_address_store(
     const char *url, const char *folder, const struct config *known, struct config_store *store);

@@ -248,6 +248,9 @@ static const struct path {
     {"catalogues.folder", TEXT_OF(catalogues.folder), VALUE_OF(catalogues.folder), false},
     {"catalogues.signer", TEXT_OF(catalogues.signer), VALUE_OF(catalogues.signer), false},
     {"store.credentials", TEXT_OF(store.credentials), VALUE_OF(store_credentials), false},
+    {"store.ca", TEXT_OF(store.ca), VALUE_OF(store_ca), false},
+    {"store.certificate", TEXT_OF(store.certificate), VALUE_OF(store_certificate), false},
+    {"store.key", TEXT_OF(store.key), VALUE_OF(store_key), false},
     {"log.access", TEXT_OF(log.access), VALUE_OF(access_log), false},
     {"log.audit_key", TEXT_OF(log.audit_key), VALUE_OF(audit_key), false},
 };
@@ -425,6 +428,8 @@ config_scalars_each_text(struct config *config, config_text_fn *fn, void *arg)
 	fn(&config->user, arg);
 	fn(&config->probe, arg);
 	fn(&config->store_host, arg);
+	fn(&config->store_name, arg);
+	fn(&config->store_pins, arg);
 }
 
 /*
@@ -475,6 +480,8 @@ config_scalars_print(const struct config_scalars_reader *reader)
 	print_value("catalogues.required", switches[config->catalogues.required], reader);
 	print_value("store.probe", config->probe, reader);
 	print_value("store.host", config->store_host, reader);
+	print_value("store.name", config->store_name, reader);
+	print_value("store.pins", config->store_pins, reader);
 	print_quantity(&reserved, reader);
 	for (size_t i = 0; i < sizeof quantities / sizeof quantities[0]; i++)
 		print_quantity(&quantities[i], reader);

@@ -5,7 +5,7 @@
 
 #include "config_types.h"
 
-enum { MAX_LISTEN = 64, MAX_NETWORKS = 1024, MAX_NAMES = 1024 };
+enum { MAX_LISTEN = 64, MAX_NETWORKS = 1024, MAX_NAMES = 1024, MAX_PINS = 16 };
 
 #define TEXT(key, structure, member) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_OPTIONAL, structure, member, 0, CYAML_UNLIMITED)
@@ -50,6 +50,11 @@ static const cyaml_schema_field_t store_fields[] = {
     TEXT("eject_time", struct config_schema_store, eject_time),
     TEXT("host", struct config_schema_store, host),
     TEXT("credentials", struct config_schema_store, credentials),
+    TEXT("ca", struct config_schema_store, ca),
+    TEXT("name", struct config_schema_store, name),
+    TEXT("certificate", struct config_schema_store, certificate),
+    TEXT("key", struct config_schema_store, key),
+    LIST("pins", struct config_schema_store, pins, &text_entry, MAX_PINS),
     CYAML_FIELD_END,
 };
 

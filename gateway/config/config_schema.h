@@ -25,6 +25,9 @@ struct config_schema_store {
 	char **servers;
 	uint64_t servers_count;
 	char *probe, *eject_after, *eject_time, *host, *credentials;
+	char *ca, *name, *certificate, *key;
+	char **pins;
+	uint64_t pins_count;
 };
 
 struct config_schema_catalogues {

@@ -65,6 +65,7 @@ config_stores_are_same(const struct config *a, const struct config *b)
 {
 	if (a->store_count != b->store_count || !is_same_text(a->probe, b->probe) ||
 	    !is_same_text(a->store_host, b->store_host) ||
+	    !is_same_text(a->store_name, b->store_name) ||
 	    a->store_eject_after != b->store_eject_after ||
 	    !is_same_time(a->store_eject_time, b->store_eject_time) ||
 	    !is_same_time(a->timeouts.store_connect, b->timeouts.store_connect))

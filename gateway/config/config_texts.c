@@ -17,5 +17,6 @@ config_texts_each(struct config *self, config_text_fn *fn, void *arg)
 		fn(&self->stores[i].name, arg);
 		fn(&self->stores[i].host, arg);
 		fn(&self->stores[i].base, arg);
+		fn(&self->stores[i].tls_name, arg);
 	}
 }

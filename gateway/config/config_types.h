@@ -50,11 +50,12 @@ struct config_endpoints {
 
 struct config_store {
 	struct config_endpoints endpoints; /* as they were when the file was loaded */
-	bool is_name;  /* they were looked up: config_address_look_up() may find others */
-	char *name;    /* "127.0.0.1:8080/base" or "unix:/run/store.sock": log text */
-	char *host;    /* the Host field: "127.0.0.1:8080", "localhost" for a Unix socket */
-	char *base;    /* goes before every path: "" or "/base", decoded, without "/" at the end */
-	unsigned slot; /* its counters' place, below CONFIG_SLOTS; kept as long as it is listed */
+	bool is_name;   /* they were looked up: config_address_look_up() may find others */
+	char *name;     /* "127.0.0.1:80/base", "https://..." or "unix:/run/store.sock": log text */
+	char *host;     /* the Host field: "127.0.0.1:8080", "localhost" for a Unix socket */
+	char *base;     /* goes before every path: "" or "/base", decoded, without "/" at the end */
+	char *tls_name; /* whom its certificate must name; NULL: plain HTTP */
+	unsigned slot;  /* its counters' place, below CONFIG_SLOTS; kept as long as it is listed */
 };
 
 enum config_ciphers { CONFIG_CIPHERS_DEFAULT, CONFIG_CIPHERS_HIGH };
@@ -123,11 +124,16 @@ struct config {
 	struct config_catalogues catalogues;
 	struct config_store *stores;
 	size_t store_count;
-	char *probe;                /* path for active checks; NULL: none */
-	char *store_host;           /* all stores' `host`; NULL: each has its own */
-	char *store_credentials;    /* see config_credentials.h; NULL: none */
-	uint32_t store_eject_after; /* failures in a row; 0: no server is ejected */
-	double store_eject_time;    /* the first time */
+	char *probe;             /* path for active checks; NULL: none */
+	char *store_host;        /* all stores' `host`; NULL: each has its own */
+	char *store_credentials; /* see config_credentials.h; NULL: none */
+	/* For https:// only: without CA there is none. */
+	char *store_ca;
+	char *store_name;                    /* NULL: that of the URL */
+	char *store_certificate, *store_key; /* both, or neither */
+	char *store_pins;                    /* as tls_client.h has them; NULL: none */
+	uint32_t store_eject_after;          /* failures in a row; 0: no server is ejected */
+	double store_eject_time;             /* the first time */
 	size_t snapshot_max_bytes;
 	uint32_t snapshot_max_components;
 	struct config_limits limits;

@@ -23,6 +23,9 @@ enum generation_file {
 	GENERATION_STORES, /* -1 at the start, when they are where the configuration found them */
 	GENERATION_STORE_CREDENTIALS, /* -1 when the configuration names none */
 	GENERATION_AUDIT_KEY,         /* the same */
+	GENERATION_STORE_CA,          /* -1 when no store is asked by TLS */
+	GENERATION_STORE_CERTIFICATE, /* -1 when the configuration names none */
+	GENERATION_STORE_KEY,         /* the same */
 	GENERATION_CONFIG,            /* the configuration, as it was read; see config_image.h */
 	GENERATION_FILES,
 };

@@ -23,34 +23,12 @@
 #include "generation_open.h"
 #include "generation_policy.h"
 #include "generation_remember.h"
+#include "generation_store_tls.h"
 #include "generation_stores.h"
 #include "policy/policy_compile.h"
 #include "policy_signature.h"
 #include "sealed_file.h"
 #include "tls_files.h"
-
-/* Largest certificate, key or CRL file in bytes. A CRL of 100,000 certificates has 4 MiB. */
-#define PEM_FILE_MAX ((size_t)16 << 20)
-
-static int
-take_file(const char *path, struct problems *problems)
-{
-	size_t len;
-	char *bytes = yaml_source_read_file(path, PEM_FILE_MAX, &len, problems);
-	int fd = -1;
-
-	if (bytes == NULL)
-		return -1;
-	if (tls_files_have_nul(path, bytes, len, problems))
-		goto free_bytes;
-	fd = sealed_file_new("pem", bytes, len);
-	if (fd < 0)
-		problems_add(problems, path, 0, "cannot be copied to memory: %s", strerror(errno));
-free_bytes:
-	explicit_bzero(bytes, len);
-	free(bytes);
-	return fd;
-}
 
 /* The bytes whose signature was checked are those that are compiled: the file is read once. Whose
  * it is goes into SIGNER. */
@@ -95,7 +73,7 @@ take_ticket_keys(
 	int fd;
 
 	if (config->tls.ticket_keys != NULL)
-		return take_file(config->tls.ticket_keys, problems);
+		return tls_files_take(config->tls.ticket_keys, problems);
 	if (previous != NULL) {
 		fd = fcntl(previous->files[GENERATION_TICKET_KEYS], F_DUPFD_CLOEXEC, 0);
 	} else {
@@ -212,11 +190,11 @@ generation_build(struct config *config, uint64_t number, const struct generation
 	assert(problems_count(problems) == 0);
 	self->files[GENERATION_CONFIG] = generation_config_take(config, problems);
 	self->files[GENERATION_POLICY] = take_policy(config, &signer, problems);
-	self->files[GENERATION_CERTIFICATE] = take_file(config->tls.certificate, problems);
-	self->files[GENERATION_KEY] = take_file(config->tls.key, problems);
-	self->files[GENERATION_CLIENT_CA] = take_file(config->tls.client_ca, problems);
+	self->files[GENERATION_CERTIFICATE] = tls_files_take(config->tls.certificate, problems);
+	self->files[GENERATION_KEY] = tls_files_take(config->tls.key, problems);
+	self->files[GENERATION_CLIENT_CA] = tls_files_take(config->tls.client_ca, problems);
 	if (config->tls.crl != NULL)
-		self->files[GENERATION_CRL] = take_file(config->tls.crl, problems);
+		self->files[GENERATION_CRL] = tls_files_take(config->tls.crl, problems);
 	self->files[GENERATION_TICKET_KEYS] = take_ticket_keys(
 	    config, before != NULL && before->tls.ticket_keys == NULL ? previous : NULL, problems);
 	if (previous != NULL)
@@ -224,6 +202,7 @@ generation_build(struct config *config, uint64_t number, const struct generation
 		    generation_stores_carry_over(previous, config, problems);
 	self->files[GENERATION_STORE_CREDENTIALS] = generation_credentials_take(config, problems);
 	self->files[GENERATION_AUDIT_KEY] = generation_audit_key_take(config, problems);
+	generation_store_tls_take(self, config, problems);
 	config_free(before);
 	check(self, previous, config, &signer, problems);
 	buffer_fini(&signer);

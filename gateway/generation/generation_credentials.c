@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/yaml_source.h"
 #include "gateway/config/config_credentials.h"
 #include "sealed_file.h"
+#include "tls_files.h"
 
 static void
 forget(char *bytes, size_t len)
@@ -17,14 +17,6 @@ forget(char *bytes, size_t len)
 	if (bytes != NULL)
 		explicit_bzero(bytes, len);
 	free(bytes);
-}
-
-static bool
-is_open_to_others(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && (st.st_mode & S_IRWXO) != 0;
 }
 
 int
@@ -40,8 +32,7 @@ generation_credentials_take(const struct config *config, struct problems *proble
 	if (bytes == NULL)
 		return -1;
 	char *field = config_credentials_field(bytes, len, &defect);
-	if (defect == NULL && is_open_to_others(path))
-		defect = "may be read or written by any user: chmod o= it";
+	tls_files_check_closed(path, problems);
 	if (defect != NULL)
 		problems_add(problems, path, 0, "%s", defect);
 	else if ((fd = sealed_file_new("credentials", bytes, len)) < 0)

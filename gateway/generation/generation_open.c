@@ -12,6 +12,7 @@
 #include "generation_audit_key.h"
 #include "generation_config.h"
 #include "generation_credentials.h"
+#include "generation_store_tls.h"
 #include "generation_stores.h"
 #include "sealed_file.h"
 
@@ -52,7 +53,7 @@ generation_open_tls(const struct generation *self, const struct config *config,
 }
 
 bool
-generation_open(const struct generation *self, struct tls_context *current,
+generation_open(const struct generation *self, const struct generation_current *current,
     struct generation_parts *parts, char error[TLS_ERROR_MAX])
 {
 	_Static_assert((int)TLS_ERROR_MAX >= (int)POLICY_ERROR_MAX, "either error fits");
@@ -63,7 +64,7 @@ generation_open(const struct generation *self, struct tls_context *current,
 		(void)snprintf(error, TLS_ERROR_MAX, "the configuration cannot be mapped");
 		return false;
 	}
-	parts->tls = generation_open_tls(self, config, current, error);
+	parts->tls = generation_open_tls(self, config, current->tls, error);
 	if (parts->tls == NULL)
 		goto free_config;
 	parts->policy = policy_open_known(self->files[GENERATION_POLICY], config->policy, error);
@@ -82,10 +83,14 @@ generation_open(const struct generation *self, struct tls_context *current,
 	}
 	if (!generation_audit_key_open(self, &parts->log_signer, error))
 		goto free_credentials;
+	if (!generation_store_tls_open(self, config, current->store_tls, &parts->store_tls, error))
+		goto free_signer;
 	parts->catalogues = generation_catalogues(self);
 	if (parts->catalogues != NULL || !config_checks_catalogues(config))
 		return true;
 	(void)snprintf(error, TLS_ERROR_MAX, "the catalogues cannot be mapped");
+	tls_client_unref(parts->store_tls);
+free_signer:
 	line_signer_free(parts->log_signer);
 free_credentials:
 	free(parts->store_credentials);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "gateway/config/config.h"
+#include "gateway/tls/tls_client.h"
 #include "gateway/tls/tls_context.h"
 #include "generation.h"
 #include "policy/policy.h"
@@ -20,13 +21,20 @@ struct generation_parts {
 	struct config_endpoints *stores;    /* for each store of the configuration */
 	char *store_credentials;            /* see generation_credentials_open() */
 	struct line_signer *log_signer;     /* NULL: nobody signs */
+	struct tls_client *store_tls;       /* NULL: no store is asked by TLS */
+};
+
+/* What is in force; NULL: nothing. */
+struct generation_current {
+	struct tls_context *tls;
+	struct tls_client *store_tls;
 };
 
 /* Opens what the files of a generation that was built hold; the policy's checksum, which was
  * checked then, is not looked at again, for it would delay a worker's requests. For the same reason
- * PARTS' tls is one more reference to CURRENT, the TLS context in force (NULL: none), when nothing
- * of TLS has changed. False, with ERROR filled, when the files are not usable. */
-bool generation_open(const struct generation *self, struct tls_context *current,
+ * PARTS' tls and store_tls are one more reference to what CURRENT has, when nothing of it has
+ * changed. False, with ERROR filled, when the files are not usable. */
+bool generation_open(const struct generation *self, const struct generation_current *current,
     struct generation_parts *parts, char error[TLS_ERROR_MAX]);
 
 /* The files that TLS is made of come one after the other. */

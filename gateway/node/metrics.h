@@ -127,7 +127,7 @@ enum {
 	METRICS_PROCESS_CELLS = 2,
 	METRICS_WORKER_ENDS = 6, /* see worker_end.h */
 	METRICS_NODE_CELLS = 8,
-	METRICS_RELOAD_CELLS = 24, /* see reload_cell.h */
+	METRICS_RELOAD_CELLS = 30, /* see reload_cell.h */
 };
 
 /*       enum          cells */

@@ -14,6 +14,9 @@
 	X(STORES, "stores") /* addresses */       \
 	X(STORE_CREDENTIALS, "store_credentials") \
 	X(AUDIT_KEY, "audit_key")                 \
+	X(STORE_CA, "store_ca")                   \
+	X(STORE_CERTIFICATE, "store_certificate") \
+	X(STORE_KEY, "store_key")                 \
 	X(CONFIGURATION, "configuration")         \
 	X(OTHER, "other")
 

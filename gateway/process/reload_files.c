@@ -47,6 +47,9 @@ reload_files_blamed(const char *problem, const struct config *config)
 	    {config->catalogues.signer, RELOAD_FILE_CATALOGUES},
 	    {config->store_credentials, RELOAD_FILE_STORE_CREDENTIALS},
 	    {config->audit_key, RELOAD_FILE_AUDIT_KEY},
+	    {config->store_ca, RELOAD_FILE_STORE_CA},
+	    {config->store_certificate, RELOAD_FILE_STORE_CERTIFICATE},
+	    {config->store_key, RELOAD_FILE_STORE_KEY},
 	};
 	const size_t own = strlen(config->file);
 	bool is_configurations = strncmp(problem, config->file, own) == 0 && problem[own] == ':';

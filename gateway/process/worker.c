@@ -68,13 +68,13 @@ adopt_config(struct worker *self, struct generation_parts *parts)
 	struct config *next = parts->config;
 
 	assert(self->config == NULL || next->listen_count == self->config->listen_count);
-	if (services->upstream == NULL ||
-	    !upstream_serves(services->upstream, next, parts->store_credentials)) {
+	const struct store_access access = {parts->store_credentials, parts->store_tls};
+	if (services->upstream == NULL || !upstream_serves(services->upstream, next, &access)) {
 		if (services->upstream != NULL)
 			upstream_retire(services->upstream);
 		upstream_unref(services->upstream);
-		services->upstream = upstream_new(services->loop, next, parts->store_credentials,
-		    options->metrics, options->index);
+		services->upstream =
+		    upstream_new(services->loop, next, &access, options->metrics, options->index);
 		upstream_on_lost(services->upstream, on_lost_store, self);
 	}
 	access_log_seal(services->access_log, next->audit, parts->log_signer);
@@ -110,11 +110,15 @@ adopt(struct worker *self, const struct generation *generation, char error[TLS_E
 	struct generation_parts parts;
 
 	assert(generation->number > services->generation);
-	if (!generation_open(generation, services->tls, &parts, error))
+	const struct generation_current current = {.tls = services->tls,
+	    .store_tls =
+	        services->upstream != NULL ? upstream_access(services->upstream)->tls : NULL};
+	if (!generation_open(generation, &current, &parts, error))
 		return false;
 	assert(parts.policy != NULL && parts.tls != NULL);
 	adopt_config(self, &parts);
 	free(parts.store_credentials);
+	tls_client_unref(parts.store_tls);
 	policy_free(services->policy);
 	if (services->tls != NULL && services->tls != parts.tls)
 		tls_context_retire(services->tls);

@@ -8,9 +8,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "gateway/node/log.h"
@@ -106,7 +106,7 @@ exchange_start(struct services *services, const struct exchange_order *order,
 
 /* The connection ended or broke before an answer. */
 static void
-no_answer(struct exchange *self)
+no_answer(struct exchange *self, ssize_t received)
 {
 	assert(self->phase < EXCHANGE_BODY);
 	bool untouched = buffer_size(&self->in) == 0 && self->interim == 0;
@@ -119,7 +119,11 @@ no_answer(struct exchange *self)
 			exchange_fail_unreachable(self);
 		return;
 	}
-	exchange_server_failed(self, PROBLEM_STORE_BAD_RESPONSE, "connection closed");
+	/* A plain connection has no more to say than that. */
+	bool is_told = received < 0 && upstream_store(self->connection)->tls_name != NULL;
+	(void)snprintf(self->said, sizeof self->said, "%s",
+	    upstream_why(self->connection, is_told ? received : 0, errno));
+	exchange_server_failed(self, PROBLEM_STORE_BAD_RESPONSE, self->said);
 }
 
 /* What nginx says of a folder (301) and S3 of a key that is missing (403): there is no such file.
@@ -201,12 +205,12 @@ read_head(struct exchange *self)
 {
 	assert(self->phase < EXCHANGE_BODY && self->connection != NULL);
 	char *room = buffer_reserve(&self->in, FIRST_READ);
-	ssize_t n = recv(upstream_fd(self->connection), room, FIRST_READ, 0);
+	ssize_t n = upstream_receive(self->connection, room, FIRST_READ);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		no_answer(self);
+		no_answer(self, n);
 		return;
 	}
 	assert(n <= FIRST_READ);

@@ -57,7 +57,7 @@ read_framed(struct exchange *self, char *bytes, size_t n, size_t *taken, const c
 	if (r < 0 && (errno == EAGAIN || errno == EINTR))
 		return EXCHANGE_WAIT;
 	if (r <= 0) {
-		*why = r == 0 ? "connection closed" : strerror(errno);
+		*why = upstream_why(self->connection, r, errno);
 		return EXCHANGE_CUT;
 	}
 	*taken = (size_t)r;

@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "upstream.h"
 
@@ -41,7 +40,7 @@ exchange_receive(struct exchange *self, char *bytes, size_t n)
 		errno = EAGAIN;
 		return -1;
 	}
-	ssize_t r = recv(upstream_fd(self->connection), bytes, n, 0);
+	ssize_t r = upstream_receive(self->connection, bytes, n);
 	if (r > 0) {
 		self->drained = (size_t)r < n;
 		exchange_restart_timer(self);

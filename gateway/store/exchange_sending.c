@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "upstream.h"
@@ -48,7 +47,7 @@ address_request(struct exchange *self)
 	self->store_name = store->name;
 	buffer_consume(&self->out, buffer_size(&self->out));
 	exchange_order_complete(
-	    &self->order, store, upstream_credentials(self->upstream), &self->out);
+	    &self->order, store, upstream_access(self->upstream)->credentials, &self->out);
 	buffer_append(&self->out, buffer_bytes(&self->body), buffer_size(&self->body));
 	self->sent = 0;
 }
@@ -60,8 +59,7 @@ exchange_send(struct exchange *self)
 {
 	assert(self->sent < buffer_size(&self->out));
 	size_t left = buffer_size(&self->out) - self->sent;
-	ssize_t n = send(upstream_fd(self->connection), buffer_bytes(&self->out) + self->sent, left,
-	    MSG_NOSIGNAL);
+	ssize_t n = upstream_send(self->connection, buffer_bytes(&self->out) + self->sent, left);
 
 	assert(n < 0 || (size_t)n <= left);
 	if (n > 0)

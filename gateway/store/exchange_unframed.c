@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "upstream.h"
+
 /* Takes the content out of what came. */
 static const char *
 decode(struct exchange *self, char *bytes, size_t len, size_t *content)
@@ -42,7 +44,7 @@ gather(struct exchange *self, char *bytes, size_t room, size_t *len, bool *waits
 		if (*waits)
 			return NULL;
 		if (r < 0)
-			return strerror(errno);
+			return upstream_why(self->connection, r, errno);
 		if (r == 0 && self->response.framing == RESPONSE_CHUNKED)
 			return "connection closed before the last chunk";
 		self->has_ended = r == 0;

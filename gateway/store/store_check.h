@@ -1,6 +1,6 @@
 /*
- * One active check of one address of a store server: connect, and when a probe path is configured,
- * ask for it; any HTTP answer below 500 counts as up.
+ * One active check of one address of a store server: connect, over TLS where it is asked so, and
+ * when a probe path is configured, ask for it; any HTTP answer below 500 counts as up.
  */
 #ifndef GATEWAY_STORE_CHECK_H
 #define GATEWAY_STORE_CHECK_H
@@ -11,15 +11,17 @@
 
 struct ev_loop;
 struct store_check;
+struct tls_client_peer;
 
 typedef void store_check_fn(void *arg, bool up);
 
 struct store_check_order {
 	const struct config_store *store;       /* outlives the check */
 	const struct config_endpoint *endpoint; /* of its, where it is checked */
-	const char *probe;       /* NULL: a connection is enough; outlives the check */
-	const char *credentials; /* NULL: none; as upstream_new() has them, outlive it */
-	double timeout;          /* seconds */
+	const char *probe;            /* NULL: a connection is enough; outlives the check */
+	const char *credentials;      /* NULL: none; as upstream_new() has them, outlive it */
+	struct tls_client_peer *peer; /* NULL: plain; outlives the check */
+	double timeout;               /* seconds */
 };
 
 /* Starts a check that ends within the timeout by calling FN once, unless freed before; after the
@@ -27,9 +29,5 @@ struct store_check_order {
 struct store_check *store_check_start(
     struct ev_loop *loop, const struct store_check_order *order, store_check_fn *fn, void *arg);
 void store_check_free(struct store_check *self);
-
-/* Opens a non-blocking connection. Returns the socket, or -1 with errno; *CONNECTED is false
- * while it is still in progress. */
-int store_check_connect(const struct config_endpoint *endpoint, bool *connected);
 
 #endif

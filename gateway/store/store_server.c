@@ -16,6 +16,7 @@
 #include "gateway/config/config_address.h"
 #include "gateway/node/log.h"
 #include "gateway/node/metrics_histogram.h"
+#include "gateway/tls/tls_client.h"
 #include "store_server_private.h"
 
 enum { LEVEL_MAX = 5 };    /* eject_time doubles so often at most */
@@ -212,7 +213,8 @@ check_next(struct store_server *self)
 	struct store_check_order order = {.store = self->store,
 	    .endpoint = store_server_next(self, &self->round),
 	    .probe = config->probe,
-	    .credentials = self->all->credentials,
+	    .credentials = self->all->access->credentials,
+	    .peer = self->peer,
 	    .timeout = config->timeouts.store_connect};
 
 	assert(self->check == NULL);
@@ -339,6 +341,12 @@ store_server_store(const struct store_server *self)
 	return self->store;
 }
 
+struct tls_client_peer *
+store_server_peer(const struct store_server *self)
+{
+	return self->peer;
+}
+
 uint64_t
 store_server_bit(const struct store_server *self)
 {
@@ -375,6 +383,9 @@ store_server_init(struct store_server *self, const struct store_shared *all, uns
 	*self =
 	    (struct store_server){.all = all, .store = &all->config->stores[index], .index = index};
 	self->endpoints = self->store->endpoints;
+	assert(self->store->tls_name == NULL || all->access->tls != NULL);
+	if (self->store->tls_name != NULL)
+		self->peer = tls_client_peer_new(all->access->tls, self->store->tls_name);
 	ev_timer_init(&self->timer, on_check_due, 0., 0.);
 	self->timer.data = self;
 	if (all->config->probe != NULL)
@@ -404,4 +415,12 @@ store_server_stop(struct store_server *self)
 	store_check_free(self->check);
 	self->check = NULL;
 	self->suspected = false;
+}
+
+void
+store_server_fini(struct store_server *self)
+{
+	assert(self->check == NULL);
+	tls_client_peer_free(self->peer);
+	self->peer = NULL;
 }

@@ -22,9 +22,12 @@
 
 #include "gateway/config/config.h"
 
+struct tls_client_peer;
 struct store_server; /* store_servers_pick() gives one, as long as its store_servers */
 
 const struct config_store *store_server_store(const struct store_server *self);
+/* Whom its connections are made to over TLS; NULL: none, they are plain. */
+struct tls_client_peer *store_server_peer(const struct store_server *self);
 size_t store_server_index(const struct store_server *self);
 uint64_t store_server_bit(const struct store_server *self); /* in a set of those tried */
 

@@ -7,6 +7,7 @@
 #include <ev.h>
 
 #include "gateway/node/metrics.h"
+#include "store_access.h"
 #include "store_check.h"
 #include "store_server.h"
 
@@ -14,7 +15,7 @@
 struct store_shared {
 	struct ev_loop *loop;
 	const struct config *config;
-	const char *credentials; /* NULL: none */
+	const struct store_access *access;
 	struct metrics *metrics;
 	unsigned worker;
 	bool retired;
@@ -28,6 +29,7 @@ enum store_server_state { SERVER_GOOD, SERVER_UNREACHABLE, SERVER_EJECTED };
 struct store_server {
 	const struct store_shared *all;
 	const struct config_store *store;
+	struct tls_client_peer *peer; /* NULL: plain */
 	unsigned index;
 	enum store_server_state state;
 	bool suspected;    /* the check that runs will tell */
@@ -52,6 +54,8 @@ void store_server_init(struct store_server *self, const struct store_shared *all
 
 /* Ends the check that runs, and begins none. */
 void store_server_stop(struct store_server *self);
+/* Of one that was stopped; no connection to it may be left. */
+void store_server_fini(struct store_server *self);
 
 /* The lower, the rather it is taken. */
 unsigned store_server_badness(const struct store_server *self);

@@ -81,15 +81,15 @@ store_servers_move(
 }
 
 struct store_servers *
-store_servers_new(struct ev_loop *loop, const struct config *config, const char *credentials,
-    struct metrics *metrics, unsigned worker)
+store_servers_new(struct ev_loop *loop, const struct config *config,
+    const struct store_access *access, struct metrics *metrics, unsigned worker)
 {
 	struct store_servers *self = buffer_alloc(sizeof *self);
 
 	assert(config->store_count > 0 && config->store_count <= CONFIG_STORES_MAX);
 	self->shared = (struct store_shared){.loop = loop,
 	    .config = config,
-	    .credentials = credentials,
+	    .access = access,
 	    .metrics = metrics,
 	    .worker = worker,
 	    .count = config->store_count};
@@ -117,8 +117,10 @@ store_servers_free(struct store_servers *self)
 {
 	if (self == NULL)
 		return;
-	for (size_t i = 0; i < self->shared.count; i++)
+	for (size_t i = 0; i < self->shared.count; i++) {
 		store_server_stop(&self->servers[i]);
+		store_server_fini(&self->servers[i]);
+	}
 	free(self->servers);
 	free(self);
 }

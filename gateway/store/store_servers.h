@@ -14,10 +14,11 @@
 
 struct ev_loop;
 struct store_servers;
+struct store_access;
 
-/* CREDENTIALS, as upstream_new() has them, outlive it. */
+/* ACCESS outlives it. */
 struct store_servers *store_servers_new(struct ev_loop *loop, const struct config *config,
-    const char *credentials, struct metrics *metrics, unsigned worker);
+    const struct store_access *access, struct metrics *metrics, unsigned worker);
 void store_servers_free(struct store_servers *self);
 
 /* FN is called whenever an address or a server of a name fails; the names may have new addresses.

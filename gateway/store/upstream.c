@@ -1,9 +1,8 @@
 /*
- * Connections to the store. The hard part is the life of one: connecting (perhaps through
- * several servers and addresses), active, idle in the pool, active again; each event asks which it
- * is.
+ * Connections to the store. The hard part is the life of one: connecting (upstream_connect.c),
+ * active, idle in the pool, active again; each event asks which it is.
  */
-#include "upstream.h"
+#include "upstream_private.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,55 +10,23 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
 #include "gateway/config/config_stores.h"
 #include "gateway/node/log.h"
-#include "store_check.h"
+#include "gateway/tls/tls_client.h"
 #include "store_servers.h"
 
 enum { IDLE_MAX = 64 };
 
-enum phase { UPSTREAM_CONNECTING, UPSTREAM_ACTIVE, UPSTREAM_IDLE };
-
-struct upstream {
-	unsigned references;
-	bool retired;
-	struct ev_loop *loop;
-	struct config *config;
-	char *credentials; /* NULL: none */
-	struct metrics *metrics;
-	unsigned worker;
-	struct store_servers *servers;
-	struct upstream_connection *idle; /* last in, first out */
-	unsigned idle_count;
-};
-
-struct upstream_connection {
-	struct upstream *upstream;
-	struct store_server *server;
-	enum phase phase;
-	bool reused, wants_read, wants_write;
-	int fd;
-	uint64_t *tried; /* the exchange's; NULL in the pool */
-	struct store_round round;
-	ev_io reader, writer;
-	ev_timer timer;                              /* of the connect */
-	struct upstream_connection *next, *previous; /* in the pool */
-	const struct upstream_events *events;
-	void *arg;
-};
-
-static void
-count(struct upstream *self, enum metric metric)
+void
+upstream_count(struct upstream *self, enum metric metric)
 {
 	metrics_add(self->metrics, self->worker, metric, 1);
 }
 
 struct upstream *
-upstream_new(struct ev_loop *loop, struct config *config, const char *credentials,
+upstream_new(struct ev_loop *loop, struct config *config, const struct store_access *access,
     struct metrics *metrics, unsigned worker)
 {
 	struct upstream *self = buffer_alloc(sizeof *self);
@@ -67,8 +34,12 @@ upstream_new(struct ev_loop *loop, struct config *config, const char *credential
 	*self = (struct upstream){
 	    .references = 1, .loop = loop, .config = config_ref(config), .metrics = metrics};
 	self->worker = worker;
-	self->credentials = credentials != NULL ? buffer_strdup(credentials) : NULL;
-	self->servers = store_servers_new(loop, config, self->credentials, metrics, worker);
+	if (access->credentials != NULL)
+		self->credentials = buffer_strdup(access->credentials);
+	self->access = (struct store_access){self->credentials, access->tls};
+	if (access->tls != NULL)
+		(void)tls_client_ref(access->tls);
+	self->servers = store_servers_new(loop, config, &self->access, metrics, worker);
 	return self;
 }
 
@@ -80,19 +51,20 @@ upstream_ref(struct upstream *self)
 }
 
 bool
-upstream_serves(const struct upstream *self, const struct config *config, const char *credentials)
+upstream_serves(
+    const struct upstream *self, const struct config *config, const struct store_access *access)
 {
-	bool same = self->credentials != NULL && credentials != NULL
-	                ? strcmp(self->credentials, credentials) == 0
-	                : self->credentials == credentials;
+	const char *own = self->credentials, *other = access->credentials;
+	bool same = own != NULL && other != NULL ? strcmp(own, other) == 0 : own == other;
 
-	return same && config_stores_are_same(self->config, config);
+	return same && self->access.tls == access->tls &&
+	       config_stores_are_same(self->config, config);
 }
 
-const char *
-upstream_credentials(const struct upstream *self)
+const struct store_access *
+upstream_access(const struct upstream *self)
 {
-	return self->credentials;
+	return &self->access;
 }
 
 bool
@@ -123,25 +95,33 @@ set_watcher(struct upstream_connection *connection, ev_io *watcher, bool on)
 }
 
 /* The one place where watchers start and stop. */
-static void
-update_watchers(struct upstream_connection *connection)
+void
+upstream_update_watchers(struct upstream_connection *connection)
 {
 	bool connecting = connection->phase == UPSTREAM_CONNECTING;
+	bool reads = connection->wants_read || connection->phase == UPSTREAM_IDLE;
+	bool writes = connection->wants_write;
 
-	set_watcher(connection, &connection->reader,
-	    !connecting && (connection->wants_read || connection->phase == UPSTREAM_IDLE));
-	set_watcher(connection, &connection->writer, connecting || connection->wants_write);
+	if (connecting) {
+		reads = connection->opening == STORE_LINK_WANT_READ;
+		writes = connection->opening == STORE_LINK_WANT_WRITE;
+	}
+	set_watcher(connection, &connection->reader, reads);
+	set_watcher(connection, &connection->writer, writes);
+	if (connection->phase == UPSTREAM_ACTIVE && reads && store_link_has_more(&connection->link))
+		ev_timer_start(connection->upstream->loop, &connection->again);
+	else
+		ev_timer_stop(connection->upstream->loop, &connection->again);
 }
 
-static void
-close_socket(struct upstream_connection *connection)
+void
+upstream_close_socket(struct upstream_connection *connection)
 {
 	ev_io_stop(connection->upstream->loop, &connection->reader);
 	ev_io_stop(connection->upstream->loop, &connection->writer);
 	ev_timer_stop(connection->upstream->loop, &connection->timer);
-	if (connection->fd >= 0)
-		close(connection->fd);
-	connection->fd = -1;
+	ev_timer_stop(connection->upstream->loop, &connection->again);
+	store_link_close(&connection->link);
 }
 
 static void
@@ -192,7 +172,7 @@ static void
 free_connection(struct upstream_connection *connection)
 {
 	assert(connection->next == NULL && connection->previous == NULL);
-	close_socket(connection);
+	upstream_close_socket(connection);
 	free(connection);
 }
 
@@ -259,6 +239,7 @@ upstream_unref(struct upstream *self)
 		return;
 	empty_pool(self);
 	store_servers_free(self->servers);
+	tls_client_unref(self->access.tls);
 	config_free(self->config);
 	if (self->credentials != NULL)
 		explicit_bzero(self->credentials, strlen(self->credentials));
@@ -272,112 +253,25 @@ upstream_on_lost(struct upstream *self, void (*fn)(void *arg), void *arg)
 	store_servers_on_lost(self->servers, fn, arg);
 }
 
-/* A connect that failed at once: the server's fault, or ours. */
-static void
-connect_refused(struct upstream_connection *connection)
-{
-	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-		log_error("%s while connecting to store %s", strerror(errno),
-		    store_server_store(connection->server)->name);
-	else
-		store_server_refused(connection->server, &connection->round, strerror(errno));
-}
-
-/* The next address of the server, or the first of the next server. NULL: all were tried. */
-static const struct config_endpoint *
-next_endpoint(struct upstream_connection *connection)
-{
-	const struct config_endpoint *endpoint = NULL;
-
-	if (connection->server != NULL)
-		endpoint = store_server_next(connection->server, &connection->round);
-	if (endpoint != NULL)
-		return endpoint;
-	connection->server = store_servers_pick(connection->upstream->servers, connection->tried);
-	if (connection->server == NULL)
-		return NULL;
-	store_server_begin(connection->server, &connection->round);
-	return store_server_next(connection->server, &connection->round);
-}
-
-/* Starts connecting to the next address, or the one after it, until one does not refuse at once.
- * False when all have been tried. */
-static bool
-connect_next(struct upstream_connection *connection)
-{
-	struct upstream *self = connection->upstream;
-	const struct config_endpoint *endpoint;
-	bool connected;
-
-	assert(connection->fd < 0 && connection->tried != NULL);
-	while ((endpoint = next_endpoint(connection)) != NULL) {
-		connection->fd = store_check_connect(endpoint, &connected);
-		if (connection->fd < 0) {
-			connect_refused(connection);
-			continue;
-		}
-		count(self, METRIC_STORE_CONNECTS);
-		connection->phase = connected ? UPSTREAM_ACTIVE : UPSTREAM_CONNECTING;
-		ev_io_set(&connection->reader, connection->fd, EV_READ);
-		ev_io_set(&connection->writer, connection->fd, EV_WRITE);
-		if (connected) {
-			store_server_connected(connection->server, &connection->round);
-		} else {
-			ev_timer_set(&connection->timer, self->config->timeouts.store_connect, 0.);
-			ev_timer_start(self->loop, &connection->timer);
-		}
-		update_watchers(connection);
-		return true;
-	}
-	return false;
-}
-
-static void
-connect_failed(struct upstream_connection *connection, const char *what)
-{
-	assert(connection->phase == UPSTREAM_CONNECTING);
-	store_server_refused(connection->server, &connection->round, what);
-	close_socket(connection);
-	if (connect_next(connection)) {
-		if (connection->phase == UPSTREAM_ACTIVE)
-			connection->events->on_ready(connection->arg);
-		return;
-	}
-	const struct upstream_events *events = connection->events;
-	void *arg = connection->arg;
-	free(connection);
-	events->on_unreachable(arg);
-}
-
-static void
-on_connect_timeout(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)loop, (void)events;
-	connect_failed(timer->data, "timeout");
-}
-
 static void
 on_writable(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct upstream_connection *connection = io->data;
-	int error = 0;
-	socklen_t len = sizeof error;
 
-	(void)events;
-	if (connection->phase == UPSTREAM_ACTIVE) {
+	(void)loop, (void)events;
+	if (connection->phase == UPSTREAM_ACTIVE)
 		connection->events->on_writable(connection->arg);
-		return;
-	}
-	assert(connection->phase == UPSTREAM_CONNECTING);
-	if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
-		connect_failed(connection, strerror(error));
-		return;
-	}
-	ev_timer_stop(loop, &connection->timer);
-	connection->phase = UPSTREAM_ACTIVE;
-	store_server_connected(connection->server, &connection->round);
-	update_watchers(connection);
-	connection->events->on_ready(connection->arg);
+	else
+		upstream_connect_go_on(connection);
+}
+
+/* As the kernel does for a socket, this tells again as long as nobody has read all. */
+static void
+tell_readable(struct upstream_connection *connection)
+{
+	if (store_link_has_more(&connection->link))
+		ev_timer_start(connection->upstream->loop, &connection->again);
+	connection->events->on_readable(connection->arg);
 }
 
 static void
@@ -386,11 +280,23 @@ on_readable(struct ev_loop *loop, ev_io *io, int events)
 	struct upstream_connection *connection = io->data;
 
 	(void)loop, (void)events;
-	assert(connection->phase != UPSTREAM_CONNECTING);
-	if (connection->phase == UPSTREAM_ACTIVE)
-		connection->events->on_readable(connection->arg);
+	if (connection->phase == UPSTREAM_CONNECTING)
+		upstream_connect_go_on(connection);
+	else if (connection->phase == UPSTREAM_ACTIVE)
+		tell_readable(connection);
 	else /* idle: the store closed it, or sent what nobody asked for */
 		upstream_discard(connection);
+}
+
+static void
+on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct upstream_connection *connection = timer->data;
+
+	(void)loop, (void)events;
+	if (connection->phase == UPSTREAM_ACTIVE && connection->wants_read &&
+	    store_link_has_more(&connection->link))
+		tell_readable(connection);
 }
 
 static struct upstream_connection *
@@ -400,14 +306,16 @@ open_connection(
 	struct upstream_connection *connection = buffer_alloc(sizeof *connection);
 
 	*connection = (struct upstream_connection){
-	    .upstream = self, .fd = -1, .tried = tried, .wants_read = true};
+	    .upstream = self, .link = {.fd = -1}, .tried = tried, .wants_read = true};
 	connection->events = events;
 	connection->arg = arg;
 	ev_init(&connection->reader, on_readable);
 	ev_init(&connection->writer, on_writable);
-	ev_init(&connection->timer, on_connect_timeout);
-	connection->reader.data = connection->writer.data = connection->timer.data = connection;
-	if (connect_next(connection))
+	ev_init(&connection->timer, upstream_connect_on_timeout);
+	ev_timer_init(&connection->again, on_again, 0., 0.);
+	connection->reader.data = connection->writer.data = connection;
+	connection->timer.data = connection->again.data = connection;
+	if (upstream_connect_next(connection))
 		return connection;
 	free(connection);
 	return NULL;
@@ -418,12 +326,9 @@ open_connection(
 static bool
 is_usable(const struct upstream_connection *connection)
 {
-	char byte;
-
 	if (!store_server_is_good(connection->server) && upstream_has_good(connection->upstream))
 		return false;
-	ssize_t n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	return n < 0 && errno == EAGAIN;
+	return store_link_is_quiet(&connection->link);
 }
 
 struct upstream_connection *
@@ -441,8 +346,8 @@ upstream_acquire(struct upstream *self, bool fresh, uint64_t *tried,
 		connection->wants_read = true;
 		connection->events = events;
 		connection->arg = arg;
-		update_watchers(connection);
-		count(self, METRIC_STORE_REUSES);
+		upstream_update_watchers(connection);
+		upstream_count(self, METRIC_STORE_REUSES);
 		return connection;
 	}
 	return open_connection(self, tried, events, arg);
@@ -464,7 +369,7 @@ upstream_release(struct upstream_connection *connection)
 	connection->arg = NULL;
 	connection->tried = NULL;
 	pool_push(self, connection);
-	update_watchers(connection);
+	upstream_update_watchers(connection);
 }
 
 bool
@@ -479,11 +384,32 @@ upstream_was_reused(const struct upstream_connection *connection)
 	return connection->reused;
 }
 
-int
-upstream_fd(const struct upstream_connection *connection)
+ssize_t
+upstream_receive(struct upstream_connection *connection, char *bytes, size_t n)
 {
-	assert(connection->fd >= 0);
-	return connection->fd;
+	assert(connection->phase == UPSTREAM_ACTIVE);
+	ssize_t got = store_link_receive(&connection->link, bytes, n);
+	int saved = errno;
+
+	if (store_link_has_more(&connection->link) && connection->wants_read)
+		ev_timer_start(connection->upstream->loop, &connection->again);
+	else
+		ev_timer_stop(connection->upstream->loop, &connection->again);
+	errno = saved;
+	return got;
+}
+
+ssize_t
+upstream_send(struct upstream_connection *connection, const char *bytes, size_t n)
+{
+	assert(connection->phase == UPSTREAM_ACTIVE);
+	return store_link_send(&connection->link, bytes, n);
+}
+
+const char *
+upstream_why(const struct upstream_connection *connection, ssize_t received, int error)
+{
+	return store_link_why(&connection->link, received, error);
 }
 
 struct store_server *
@@ -503,7 +429,7 @@ upstream_want_read(struct upstream_connection *connection, bool want)
 {
 	assert(connection->phase == UPSTREAM_ACTIVE);
 	connection->wants_read = want;
-	update_watchers(connection);
+	upstream_update_watchers(connection);
 }
 
 void
@@ -511,5 +437,5 @@ upstream_want_write(struct upstream_connection *connection, bool want)
 {
 	assert(connection->phase == UPSTREAM_ACTIVE);
 	connection->wants_write = want;
-	update_watchers(connection);
+	upstream_update_watchers(connection);
 }

@@ -10,9 +10,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "gateway/config/config.h"
 #include "gateway/node/metrics.h"
+#include "store_access.h"
 
 struct ev_loop;
 struct store_server;
@@ -22,17 +24,16 @@ struct upstream_connection;
 /* How an active connection tells its exchange what happened. Each is called as the last thing of
  * an event, so it may release or discard the connection. */
 struct upstream_events {
-	void (*on_ready)(void *arg); /* connected: send */
+	void (*on_ready)(void *arg); /* connected, and the server is whom it should be: send */
 	void (*on_unreachable)(
 	    void *arg); /* no server could be connected; the connection is gone */
 	void (*on_readable)(void *arg);
 	void (*on_writable)(void *arg); /* while upstream_want_write() is on */
 };
 
-/* Refers to CONFIG for as long as it is there. CREDENTIALS are what each request has in its
- * Authorization field (NULL: none); they are copied. */
-struct upstream *upstream_new(struct ev_loop *loop, struct config *config, const char *credentials,
-    struct metrics *metrics, unsigned worker);
+/* Refers to CONFIG and ACCESS' tls for as long as it is there; the credentials are copied. */
+struct upstream *upstream_new(struct ev_loop *loop, struct config *config,
+    const struct store_access *access, struct metrics *metrics, unsigned worker);
 struct upstream *upstream_ref(struct upstream *self);
 /* With the last reference no connection may be active. */
 void upstream_unref(struct upstream *self);
@@ -41,11 +42,10 @@ void upstream_unref(struct upstream *self);
  * after them. */
 void upstream_retire(struct upstream *self);
 
-/* True when a new one, of CONFIG and CREDENTIALS, would be no different. */
+/* True when a new one, of CONFIG and ACCESS, would be no different. */
 bool upstream_serves(
-    const struct upstream *self, const struct config *config, const char *credentials);
-/* NULL: none. Not for any log. */
-const char *upstream_credentials(const struct upstream *self);
+    const struct upstream *self, const struct config *config, const struct store_access *access);
+const struct store_access *upstream_access(const struct upstream *self);
 
 /* As store_servers_on_lost(). */
 void upstream_on_lost(struct upstream *self, void (*fn)(void *arg), void *arg);
@@ -67,7 +67,11 @@ void upstream_discard(struct upstream_connection *connection);
 
 bool upstream_is_ready(const struct upstream_connection *connection);
 bool upstream_was_reused(const struct upstream_connection *connection);
-int upstream_fd(const struct upstream_connection *connection);
+/* Of one that is ready: as recv() and send(); see store_link.h. */
+ssize_t upstream_receive(struct upstream_connection *connection, char *bytes, size_t n);
+ssize_t upstream_send(struct upstream_connection *connection, const char *bytes, size_t n);
+/* Why upstream_receive() gave RECEIVED, 0 or -1 with ERROR; valid as long as the connection. */
+const char *upstream_why(const struct upstream_connection *connection, ssize_t received, int error);
 struct store_server *upstream_server(const struct upstream_connection *connection);
 const struct config_store *upstream_store(const struct upstream_connection *connection);
 

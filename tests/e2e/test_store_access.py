@@ -63,6 +63,12 @@ def assert_untold(*texts):
             assert word.encode() not in data
 
 
+def wait_counted(gate, result, file):
+    """The supervisor counts a reload when it has said what became of it."""
+    name = rf'reload_files_total\{{result="{result}",file="{file}"\}}'
+    common.wait_until(lambda: metric(gate, name) == 1, f"one of {file} is counted as {result}")
+
+
 # ---- the base path
 
 
@@ -72,10 +78,15 @@ def test_a_base_path_goes_before_downloads_and_snapshots(lab):
     with gate.connect() as connection:
         assert connection.get(SMALL).status == 200
         assert put(connection, SNAPSHOT).status == 201
-    paths = lambda: [it["path"] for it in store.requests() if it["path"] != "/"]  # noqa: E731
-    common.wait_until(lambda: len(paths()) == 2, "nginx has logged both, which it does after its answers")
-    assert paths()[0] == f"/mirror/eu 1{SMALL}"
-    assert paths()[1].startswith("/mirror/eu 1/snapshots/acme/prod-1/")
+
+    def asked():  # nginx logs a request when its answer is out
+        paths = [request["path"] for request in store.requests()]
+        return [path for path in paths if path.startswith("/mirror/")]
+
+    common.wait_until(lambda: len(asked()) == 2, "both in the log")
+    paths = asked()
+    assert paths[0] == f"/mirror/eu 1{SMALL}"
+    assert paths[1].startswith("/mirror/eu 1/snapshots/acme/prod-1/")
 
 
 def test_a_base_path_is_written_in_its_one_spelling(lab):
@@ -304,7 +315,7 @@ def test_a_reload_takes_new_credentials_up_without_losing_a_request(lab):
         start = store.mark()
         assert connection.get(SMALL).status == 200
     assert the_head(store, start)[1]["authorization"] == f"Bearer {TOKEN}"
-    assert metric(gate, r'reload_files_total\{result="applied",file="store_credentials"\}') == 1
+    wait_counted(gate, "applied", "store_credentials")
 
 
 def test_bad_credentials_at_a_reload_leave_the_old_ones_in_force(lab):
@@ -317,7 +328,7 @@ def test_bad_credentials_at_a_reload_leave_the_old_ones_in_force(lab):
     start = store.mark()
     assert gate.get(SMALL).status == 200
     assert the_head(store, start)[1]["authorization"] == FIELD
-    assert metric(gate, r'reload_files_total\{result="refused",file="store_credentials"\}') == 1
+    wait_counted(gate, "refused", "store_credentials")
 
 
 def test_a_worker_that_crashes_leaves_no_core_with_them(lab):

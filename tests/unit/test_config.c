@@ -113,7 +113,7 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	              "policy: \"\"\n"
 	              "store:\n"
 	              "  servers:\n"
-	              "    - https://store:443\n"
+	              "    - ftp://store:443\n"
 	              "timeouts:\n"
 	              "  idle: 0s\n"
 	              "admin_socket: \"\"\n",
@@ -130,8 +130,8 @@ test_problems_of_all_parts_are_reported_in_one_run(void **state)
 	    "7: missing key `tls.crl`\n"
 	    "7: `tls.ciphers` must be default or high\n"
 	    "8: `policy` must name a file, not be empty\n"
-	    "11: `store.servers[0]` must be http://: the gateway speaks plain HTTP to the store, "
-	    "over a path that you trust (loopback, a Unix socket or a private network)\n"
+	    "11: `store.servers[0]` must be http://HOST:PORT/BASE, https://HOST:PORT/BASE or "
+	    "unix:PATH\n"
 	    "13: `timeouts.idle` must be a duration with its unit from 1ms to 1d, not \"0s\"\n"
 	    "14: `admin_socket` must name a file, not be empty\n");
 }

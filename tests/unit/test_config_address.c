@@ -350,7 +350,7 @@ test_stores_are_unix_sockets(void **state)
 static void
 assert_store_refused(const char *url, const char *defect)
 {
-	char line[300], message[400];
+	char line[400], message[400];
 
 	snprintf(line, sizeof line, "  servers: [\"%s\"]", url);
 	snprintf(message, sizeof message, "`store.servers[0]` %s", defect);
@@ -363,7 +363,8 @@ test_store_urls_have_host_port_and_perhaps_a_base(void **state)
 	static const char port[] =
 	    "must have a port from 1 to 65535 after its host: http://HOST:PORT";
 	static const char end[] = "must have no query and no fragment";
-	static const char kind[] = "must be http://HOST:PORT/BASE or unix:PATH";
+	static const char kind[] =
+	    "must be http://HOST:PORT/BASE, https://HOST:PORT/BASE or unix:PATH";
 
 	(void)state;
 	assert_store_refused("http://a", port);
@@ -402,6 +403,27 @@ test_a_base_goes_before_every_path(void **state)
 	config_free(config);
 	config = sample_load_line(11, "  servers: [\"unix:/run/store.sock\"]");
 	assert_string_equal(config->stores[0].base, "");
+	config_free(config);
+}
+
+static void
+test_stores_over_tls_must_be_named(void **state)
+{
+	struct config *config = sample_load_line(11,
+	    "  servers: [\"https://10.1.2.3:443/x\", \"https://[2001:db8::1]:443\",\n"
+	    "    \"https://store.example:8443\", \"http://store.example:80\"]\n  ca: ca.crt");
+	struct config_endpoints found;
+
+	(void)state;
+	assert_string_equal(config->stores[0].name, "https://10.1.2.3:443/x");
+	assert_string_equal(config->stores[0].host, "10.1.2.3:443");
+	assert_string_equal(config->stores[0].base, "/x");
+	assert_string_equal(config->stores[0].tls_name, "10.1.2.3");
+	assert_string_equal(config->stores[1].tls_name, "2001:db8::1");
+	assert_string_equal(config->stores[2].tls_name, "store.example");
+	assert_null(config->stores[3].tls_name);
+	assert_null(config_address_look_up(&config->stores[2], &found));
+	assert_ipv4(&found.all[0].address, "192.0.2.7", 8443);
 	config_free(config);
 }
 
@@ -447,7 +469,7 @@ static void
 test_store_hosts_are_addresses_or_names_that_resolve(void **state)
 {
 	static const char host[] =
-	    "has neither a host name nor an address between \"http://\" and the port";
+	    "has neither a host name nor an address between \"//\" and the port";
 
 	(void)state;
 	assert_store_refused("http://:80", host);
@@ -513,6 +535,7 @@ main(void)
 	    cmocka_unit_test(test_an_address_is_never_looked_up),
 	    cmocka_unit_test(test_stores_are_unix_sockets),
 	    cmocka_unit_test(test_a_base_goes_before_every_path),
+	    cmocka_unit_test(test_stores_over_tls_must_be_named),
 	    cmocka_unit_test(test_a_base_is_a_path_in_canonical_form),
 	    cmocka_unit_test(test_a_host_field_is_a_name_or_an_address),
 	    cmocka_unit_test(test_store_urls_have_host_port_and_perhaps_a_base),

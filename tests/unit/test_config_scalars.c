@@ -410,6 +410,61 @@ test_all_store_servers_may_have_one_host_and_credentials(void **state)
 	    "12: `store.credentials` must name a file, not be empty\n");
 }
 
+#define PIN "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+static void
+test_tls_to_the_store_has_keys_of_its_own(void **state)
+{
+	struct config *config =
+	    sample_load_line(11, "  servers: [\"https://10.1.2.3:443\", \"http://10.1.2.3:80\"]\n"
+	                         "  ca: ca.crt\n  name: store.example\n  certificate: c\n  key: k\n"
+	                         "  pins: [\"" PIN "\", \"" PIN "\"]");
+
+	(void)state;
+	sample_in_folder(config->store_ca, "ca.crt");
+	sample_in_folder(config->store_certificate, "c");
+	sample_in_folder(config->store_key, "k");
+	assert_string_equal(config->stores[0].tls_name, "store.example");
+	assert_null(config->stores[1].tls_name);
+	assert_string_equal(config->store_pins, PIN " " PIN);
+	config_free(config);
+}
+
+static void
+test_a_pin_has_one_form(void **state)
+{
+	static const char *const wrong[] = {"", "sha256//",
+	    "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+	    "sha1//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+	    "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=",
+	    "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
+	    "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuF==",
+	    "sha256//47DEQpj8HBSa-_TImW+5JCeuQeRkm5NMpJWZG3hSuFU="};
+	char line[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		snprintf(line, sizeof line,
+		    "  servers: [\"https://10.1.2.3:443\"]\n  ca: c\n  pins: [\"%s\"]", wrong[i]);
+		sample_refuse(sample_text(11, line, ""), false,
+		    "13: `store.pins[0]` must be sha256// and the base64 of 32 bytes\n");
+	}
+}
+
+static void
+test_what_is_for_tls_to_the_store_is_there_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	sample_refuse(sample_text(11, "  servers: [\"https://10.1.2.3:443\"]\n  key: k", ""), false,
+	    "11: missing key `store.ca`\n11: missing key `store.certificate`\n");
+	sample_refuse(sample_text(10, "store:\n  ca: c\n  pins: [\"" PIN "\"]", ""), false,
+	    "11: `store.ca` is for https:// servers, and there is none\n"
+	    "12: `store.pins` is for https:// servers, and there is none\n");
+	sample_refuse(
+	    sample_text(11, "  servers: [\"https://10.1.2.3:443\"]\n  ca: c\n  name: \"a:1\"", ""),
+	    false, "13: `store.name` must be a host name\n");
+}
+
 static void
 test_a_store_server_is_passed_over_for_a_while_or_never(void **state)
 {
@@ -474,6 +529,9 @@ main(void)
 	    cmocka_unit_test(test_ciphers_and_log_levels_are_words),
 	    cmocka_unit_test(test_the_access_log_is_standard_output_or_a_file_or_not_wanted),
 	    cmocka_unit_test(test_all_store_servers_may_have_one_host_and_credentials),
+	    cmocka_unit_test(test_tls_to_the_store_has_keys_of_its_own),
+	    cmocka_unit_test(test_a_pin_has_one_form),
+	    cmocka_unit_test(test_what_is_for_tls_to_the_store_is_there_whole_or_not_at_all),
 	    cmocka_unit_test(test_a_store_server_is_passed_over_for_a_while_or_never),
 	    cmocka_unit_test(test_the_probe_is_a_canonical_path),
 	};

@@ -1,4 +1,4 @@
-"""A client that does in TLS 1.3 what Python's ssl cannot: it asks for new keys, over and over.
+"""A peer that does in TLS 1.3 what Python's ssl cannot: it asks for new keys, over and over.
 
 Each KeyUpdate that requests one makes the gateway answer, so a client that never reads makes it
 write without end. The calls go to libssl itself; what they want to send is kept apart from the
@@ -32,6 +32,8 @@ _new = _declare(_ssl, "SSL_new", _pointer, _pointer)
 _free = _declare(_ssl, "SSL_free", None, _pointer)
 _set_fd = _declare(_ssl, "SSL_set_fd", _int, _pointer, _int)
 _connect = _declare(_ssl, "SSL_connect", _int, _pointer)
+_server_method = _declare(_ssl, "TLS_server_method", _pointer)
+_accept = _declare(_ssl, "SSL_accept", _int, _pointer)
 _handshake = _declare(_ssl, "SSL_do_handshake", _int, _pointer)
 _key_update = _declare(_ssl, "SSL_key_update", _int, _pointer, _int)
 _write = _declare(_ssl, "SSL_write", _int, _pointer, _text, _int)
@@ -42,18 +44,19 @@ _bio_read = _declare(_crypto, "BIO_read", _int, _pointer, _pointer, _int)
 
 
 class KeyUpdater:
-    """A TLS connection over the TCP connection SOCK as IDENTITY, which it owns from now on."""
+    """A TLS connection over the TCP connection SOCK, which it owns from now on, as IDENTITY: the
+    client, or the server that ACCEPTS it."""
 
-    def __init__(self, sock, identity):
+    def __init__(self, sock, identity, *, accepts=False):
         self._sock = sock
         sock.settimeout(None)
-        self._context = _context_new(_method())
+        self._context = _context_new(_server_method() if accepts else _method())
         certificate, key = str(identity.cert).encode(), str(identity.key).encode()
         assert _use_certificate(self._context, certificate, _FILETYPE_PEM) == 1
         assert _use_key(self._context, key, _FILETYPE_PEM) == 1
         self._tls = _new(self._context)
         assert _set_fd(self._tls, sock.fileno()) == 1
-        assert _connect(self._tls) == 1
+        assert (_accept if accepts else _connect)(self._tls) == 1
         self._output = _bio_new(_memory())
         _set_output(self._tls, self._output)
         self._waiting = b""

@@ -45,8 +45,8 @@ class Lab:
         folder = self.new_folder("stub")
         return self.keep(store.UpstreamStub(root or self.root(), folder, **options))
 
-    def nginx(self, root=None):
-        return self.keep(store.Nginx(root or self.root(), self.new_folder("nginx")))
+    def nginx(self, root=None, **options):
+        return self.keep(store.Nginx(root or self.root(), self.new_folder("nginx"), **options))
 
     def store(self, kind, root=None):
         return {"stub": self.stub, "nginx": self.nginx}[kind](root)
@@ -54,6 +54,9 @@ class Lab:
     def scripted(self, script, *, unix=False):
         path = self.new_folder("scripted") / "sock" if unix else None
         return self.keep(store.ScriptedStore(script, path))
+
+    def tls_scripted(self, script, context):
+        return self.keep(store.TlsStore(script, context))
 
     def server(self, script, identity=None, clients=None, **options):
         """An update server of SCRIPT, with the world's own certificate unless IDENTITY is given."""

@@ -89,10 +89,11 @@ class Authority:
         return identity
 
     def forge(
-        self, name, *, rdns, usages=(ExtendedKeyUsageOID.CLIENT_AUTH,), ca=False, days=(-1, 30)
+        self, name, *, rdns, usages=(ExtendedKeyUsageOID.CLIENT_AUTH,), ca=False, days=(-1, 30),
+        hosts=(),
     ):
         """Issues a certificate of any shape. RDNS are pairs (OID, value), most significant first;
-        DAYS tell from when to when it is valid, from today."""
+        DAYS tell from when to when it is valid, from today; HOSTS are its alternative names."""
         issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         issuer_key = serialization.load_pem_private_key(
             (self.folder / "ca.key").read_bytes(), password=None
@@ -115,6 +116,9 @@ class Authority:
         )
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        if hosts:
+            names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+            builder = builder.add_extension(names, critical=False)
         certificate = builder.sign(issuer_key, hashes.SHA256())
         return self._write(name, certificate, key)
 

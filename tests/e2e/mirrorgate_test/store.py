@@ -11,6 +11,7 @@ import pathlib
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -59,6 +60,8 @@ def write_sparse(root, name, size):
 class Store:
     """What tests see of any store: where it listens, what it holds, what it was asked."""
 
+    scheme = "http"
+
     def __init__(self, root, folder, address):
         self.root = pathlib.Path(root)
         self.folder = pathlib.Path(folder)
@@ -68,7 +71,8 @@ class Store:
     @property
     def url(self):
         """As mirrorgate.yaml names it."""
-        return self.address if self.address.startswith("unix:") else f"http://{self.address}"
+        is_unix = self.address.startswith("unix:")
+        return self.address if is_unix else f"{self.scheme}://{self.address}"
 
     def _text(self, start):
         """The log from byte START on, without an unfinished last line."""
@@ -164,7 +168,8 @@ http {{
   log_format requests escape=json '{{"event":"request","connection":$connection,'
     '"method":"$request_method","path":"$uri","headers":{{"host":"$http_host",'
     '"x-mirrorgate-customer":"$http_x_mirrorgate_customer",'
-    '"x-request-id":"$http_x_request_id"}}}}';
+    '"x-request-id":"$http_x_request_id"}},"tls":"$ssl_protocol",'
+    '"resumed":"$ssl_session_reused","client":"$ssl_client_s_dn"}}';
   access_log {log} requests;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
@@ -172,7 +177,7 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   server {{
-    listen {address};
+    listen {address}{tls};
     root {root};
     location / {{ }}
     location ~ /snapshots/ {{ dav_methods PUT; create_full_put_path on; client_max_body_size 1m; }}
@@ -181,11 +186,21 @@ http {{
 """
 
 
-class Nginx(Store):
-    """Debian's nginx with its WebDAV module, as an operator would run it behind the gateway."""
+def _nginx_tls(identity, clients):
+    lines = f" ssl;\n    ssl_certificate {identity.cert};\n    ssl_certificate_key {identity.key}"
+    if clients:
+        lines += f";\n    ssl_client_certificate {clients};\n    ssl_verify_client on"
+    return lines
 
-    def __init__(self, root, folder):
+
+class Nginx(Store):
+    """Debian's nginx with its WebDAV module, as an operator would run it behind the gateway.
+    With IDENTITY, its certificate, it speaks TLS; with CLIENTS, a CA file, it asks for a certificate
+    of that CA; LINES are more of its server's."""
+
+    def __init__(self, root, folder, *, identity=None, clients=None, lines=""):
         super().__init__(root, folder, "")
+        self.scheme = "https" if identity else "http"
         # nginx takes over sockets whose numbers it finds in its environment; so the kernel
         # chooses the port, and nobody can take it between the choice and the start.
         listener = socket.create_server(("127.0.0.1", 0), backlog=511)
@@ -197,6 +212,7 @@ class Nginx(Store):
                 folder=self.folder,
                 log=self.log,
                 address=self.address,
+                tls=_nginx_tls(identity, clients) + lines if identity else "",
                 root=self.root,
             )
         )
@@ -305,6 +321,45 @@ class ScriptedStore:
         self._listener.close()
         for connection in self._connections:
             connection.close()
+
+
+class TlsStore(ScriptedStore):
+    """The same over TLS: SCRIPT gets the connection after the handshake. CONTEXT is the server's.
+    `resumed` says of each handshake that was completed whether it was a resumption."""
+
+    def __init__(self, script, context):
+        self._context = context
+        self.resumed = []
+        super().__init__(script)
+        self.url = f"https://{self.address}"
+
+    def _serve(self, connection, number):
+        with contextlib.suppress(OSError), self._context.wrap_socket(
+            connection,
+            server_side=True,
+            suppress_ragged_eofs=False,
+            do_handshake_on_connect=False,
+        ) as tls:
+            try:
+                tls.do_handshake()
+            except OSError:
+                # What has come in by now must be read, or the reset would overtake the alert.
+                tls.shutdown(socket.SHUT_WR)
+                while socket.socket.recv(tls, 65536):
+                    pass
+                raise
+            self.resumed.append(tls.session_reused)
+            self._script(tls, number)
+
+
+def tls_context(identity, clients=None):
+    """A server's, with the certificate of IDENTITY; CLIENTS is a CA file whose clients it wants."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.cert, identity.key)
+    if clients:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def _shut(connection):
