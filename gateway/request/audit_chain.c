@@ -179,7 +179,8 @@ audit_chain_read(const char *line, size_t len, struct audit_seal *seal)
 		left--;
 	const char *digits = line + left;
 	bool has_lost = take_last(line, &left, lost_key);
-	if (has_lost && !read_number(digits, body - left - strlen(lost_key), &seal->lost))
+	if (has_lost &&
+	    (!read_number(digits, body - left - strlen(lost_key), &seal->lost) || seal->lost == 0))
 		return false;
 	read_signature(line, has_lost ? left : body, seal);
 	seal->ends = memmem(line, body, ending, strlen(ending)) != NULL;

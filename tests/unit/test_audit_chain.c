@@ -172,6 +172,7 @@ test_what_is_no_seal_is_not_read_as_one(void **state)
 	    "{\"a\":1,\"audit\":\"\"}",
 	    "{\"a\":1,\"audits\":\"" ID ".1." ZEROS "\"}",
 	    "{\"a\":1,\"audit_lost\":,\"audit\":\"" ID ".1." ZEROS "\"}",
+	    "{\"a\":1,\"audit_lost\":0,\"audit\":\"" ID ".1." ZEROS "\"}",
 	    "{\"a\":1,\"audit_lost\":00,\"audit\":\"" ID ".1." ZEROS "\"}",
 	};
 	struct audit_seal seal;
