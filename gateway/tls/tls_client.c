@@ -22,7 +22,7 @@
 
 enum {
 	SESSION_SECONDS = 3600,
-	READ_BUFFER = 64 * 1024, /* bytes of ciphertext taken by one read() */
+	READ_BUFFER = 72 * 1024, /* bytes of ciphertext for one read(): four full records fit */
 	PIN_BASE64 = 44,
 };
 

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -463,6 +464,35 @@ def test_a_store_that_sends_records_without_data_is_cut(lab, stores, identity):
         ".*: TLS: too many records without application data while waiting for the answer of .*"
     )
     common.wait_until(lambda: cut, "the store is cut")
+
+
+def test_a_store_that_wants_another_handshake_does_not_get_one(lab, stores, identity):
+    """Renegotiation (TLS 1.2): what was verified must not change under a request."""
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-tls1_2", "-accept", "127.0.0.1:0", "-naccept", "1",
+         "-cert", identity.cert, "-key", identity.key],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    with server:
+        said = common.Lines(server.stdout)
+        accepts = common.wait_until(
+            lambda: re.search(r"ACCEPT 127.0.0.1:(\d+)", said.text()), "it listens"
+        )
+        url = f"https://127.0.0.1:{accepts[1]}"
+        gate = lab.gateway(
+            config={**believing(stores), "store": {"servers": [url], "ca": str(stores.certificate)}}
+        )
+        with gate.connect() as connection:
+            connection.send_request("GET", SMALL)
+            common.wait_until(lambda: f"GET {SMALL} HTTP/1.1" in said.text(), "it is asked")
+            server.stdin.write(b"R\n")
+            server.stdin.flush()
+            refusal(connection.response(), 502, "store-bad-response")
+        gate.wait_line(f".*TLS: .* while waiting for the answer of store {url}: GET {SMALL}")
+        server.stdin.close()
+        server.wait(timeout=common.LONG * common.PATIENCE)
+        said.join()
+    assert said.text().count("CIPHER is") == 1
 
 
 # ---- changes
