@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@
  * taken all the others can still adopt it. */
 enum { RESERVE = GENERATION_FILES + 1 };
 
+enum { MANY_CONNECTIONS = 256 }; /* whose memory is worth giving back */
+
 /* Seconds that the judging of connections may hold up everything else in a turn of the loop. */
 static const ev_tstamp review_piece = 0.02;
 
@@ -53,6 +56,7 @@ struct worker {
 	ev_timer dates;     /* certificates and licences end while connections go on */
 	ev_tstamp asked_at; /* for a look-up of the stores' names */
 	struct process_usage usage;
+	size_t most_connections; /* at once, since memory was given back */
 	int status;
 };
 
@@ -148,6 +152,21 @@ on_second_of(struct connection *connection, void *arg)
 	connection_check_dates(connection, second->now);
 }
 
+/* Has malloc() give back what many connections have left: it keeps all that lies below one piece
+ * which is still in use, and that is nearly everything. */
+static void
+give_memory_back(struct worker *self)
+{
+	size_t count = listener_connection_count(self->listener);
+
+	if (count > self->most_connections)
+		self->most_connections = count;
+	if (self->most_connections < MANY_CONNECTIONS || count > self->most_connections / 2)
+		return;
+	(void)malloc_trim(0);
+	self->most_connections = count;
+}
+
 static void
 on_second(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -161,6 +180,7 @@ on_second(struct ev_loop *loop, ev_timer *timer, int events)
 	connection_count_states(services->metrics, services->worker, &second.states);
 	process_usage_report(&self->usage, services->metrics, services->worker);
 	pulse_beat(services->pulse);
+	give_memory_back(self);
 	listener_restore_reserve(self->listener);
 }
 
