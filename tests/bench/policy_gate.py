@@ -69,8 +69,12 @@ def worker_memory(gate):
 
 
 def _shares(pid):
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-        fields = {name: value for name, _, value in (line.partition(":") for line in file)}
+    """Nothing, where only root may look into a worker."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            fields = {name: value for name, _, value in (line.partition(":") for line in file)}
+    except PermissionError:
+        return {}
     return {name: int(fields[name].split()[0]) * 1024 for name in ("Pss", "Pss_Shmem")}
 
 

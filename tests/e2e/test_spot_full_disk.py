@@ -91,7 +91,7 @@ ON_A_DISK = """
 set -e
 mount -t tmpfs -o "$1",mode=0755 none "$2"
 cp -a "$3"/. "$2"
-test -z "$6" || mount -o remount,ro "$2"
+test -z "$6" || mount -o remount,bind,ro "$2"
 code=0
 folder=$2 old=$3 spot=$4 file=$5
 shift 6
