@@ -56,6 +56,16 @@ admit_handshake(void *arg)
 	return false;
 }
 
+/* Its handshake can go on, when it is its turn. */
+static void
+on_signed(void *arg)
+{
+	struct connection *self = arg;
+
+	assert(self->state != CONN_CLOSED);
+	turns_wait(self->services->turns, &self->turn);
+}
+
 bool
 connection_request_admit(struct connection *self)
 {
@@ -71,7 +81,8 @@ connection_request_admit(struct connection *self)
 		return false;
 	}
 	turns_join(services->turns, &self->turn, self->address_key.hash);
-	self->tls = tls_stream_new(services->tls, services->wire, self->fd, admit_handshake, self);
+	self->tls = tls_stream_new(
+	    services->tls, services->wire, self->fd, admit_handshake, on_signed, self);
 	self->peer.tls = self->tls;
 	connection_set_state(self, CONN_HANDSHAKE);
 	return true;
@@ -177,7 +188,7 @@ connection_request_step_handshake(struct connection *self)
 	enum tls_status status = tls_stream_handshake(self->tls);
 	enum tls_status flushed = tls_stream_flush(self->tls);
 
-	if (status == TLS_WANT_READ && flushed != TLS_RESET)
+	if ((status == TLS_WANT_READ || status == TLS_WANT_SIGNATURE) && flushed != TLS_RESET)
 		return false;
 	if (flushed == TLS_RESET) {
 		connection_close_now(self, CLOSE_PEER_RESET);

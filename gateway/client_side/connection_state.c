@@ -75,7 +75,8 @@ connection_set_state(struct connection *self, enum state state)
 bool
 connection_state_wants_to_read(const struct connection *self)
 {
-	if (self->tls != NULL && tls_stream_has_pending(self->tls))
+	if (self->tls != NULL &&
+	    (tls_stream_has_pending(self->tls) || tls_stream_is_held_up(self->tls)))
 		return false;
 	switch (self->state) {
 	case CONN_CLOSED:

@@ -77,6 +77,12 @@
 	X(UPGRADES_DONE, "counter", "upgrades_total{result=\"done\"}",                             \
 	    "Changes to another program (SIGUSR2): this one has taken over, or one failed to")     \
 	X(UPGRADES_FAILED, "counter", "upgrades_total{result=\"failed\"}", "")                     \
+	X(SIGNATURES_DONE, "counter", "signatures_total{result=\"done\"}",                         \
+	    "What workers asked the key holder to sign, by what came of it")                       \
+	X(SIGNATURES_REFUSED, "counter", "signatures_total{result=\"refused\"}", "")               \
+	X(SIGNATURES_LIMIT, "counter", "signatures_total{result=\"limit\"}", "")                   \
+	X(KEY_HOLDER_RESTARTS, "counter", "key_holder_restarts_total",                             \
+	    "Starts of the key holder after one that ended")                                       \
 	X(WORKER_STALLS, "counter", "worker_stalls_total",                                         \
 	    "Workers whose loop did not turn for half of timeouts.worker")
 
@@ -144,6 +150,7 @@ enum {
 	X(CUSTOMERS, (CUSTOMER_ROWS_MAX + 1) * CUSTOMER_CELLS)              \
 	X(PROCESS, METRICS_PROCESS_CELLS)                                   \
 	X(LOADER, METRICS_PROCESS_CELLS)                                    \
+	X(KEY_HOLDER, METRICS_PROCESS_CELLS)                                \
 	X(WORKER_ENDS, METRICS_WORKER_ENDS)                                 \
 	X(NODE, METRICS_NODE_CELLS)                                         \
 	X(RELOADS, METRICS_RELOAD_CELLS)

@@ -1,4 +1,5 @@
-/* The cells of METRICS_FAMILY_PROCESS, of each process, and of METRICS_FAMILY_LOADER. */
+/* The cells of METRICS_FAMILY_PROCESS, of each process, and of the families of the loader and the
+ * key holder. */
 #ifndef GATEWAY_PROCESS_CELL_H
 #define GATEWAY_PROCESS_CELL_H
 

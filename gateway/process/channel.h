@@ -1,6 +1,6 @@
 /*
- * Messages between the supervisor and a worker, over a SOCK_SEQPACKET pair: one message a packet,
- * descriptors travel with it.
+ * Messages between the supervisor and its processes, over a SOCK_SEQPACKET pair: one message a
+ * packet, descriptors travel with it.
  */
 #ifndef GATEWAY_CHANNEL_H
 #define GATEWAY_CHANNEL_H
@@ -19,11 +19,15 @@ enum channel_type {
 	CHANNEL_LOOK_UP, /* from the worker: stores fail, their names may lead elsewhere by now */
 	CHANNEL_REFUSED, /* from the loader: TEXT is why nothing was built */
 	CHANNEL_CUT, /* to the worker: TEXT, a customer or a serial number, loses its connections */
-	CHANNEL_WAS_CUT,   /* from the worker: how many; GENERATION is that of the CHANNEL_CUT */
-	CHANNEL_LISTEN,    /* to a worker that holds: accept */
-	CHANNEL_RETIRE,    /* to the worker: another process serves; finish and exit */
-	CHANNEL_READY,     /* from the process that is to take over */
-	CHANNEL_TAKE_OVER, /* to it */
+	CHANNEL_WAS_CUT,    /* from the worker: how many; GENERATION is that of the CHANNEL_CUT */
+	CHANNEL_LISTEN,     /* to a worker that holds: accept */
+	CHANNEL_RETIRE,     /* to the worker: another process serves; finish and exit */
+	CHANNEL_READY,      /* from the process that is to take over */
+	CHANNEL_TAKE_OVER,  /* to it */
+	CHANNEL_KEY,        /* to the key holder: the key of GENERATION */
+	CHANNEL_KEY_FORGET, /* to it: those of generations before GENERATION, after KEPT seconds */
+	CHANNEL_KEY_ASKER,  /* to it: a socket by which worker number GENERATION asks */
+	CHANNEL_KEY_HOLDER, /* to the worker: the other end of that socket */
 };
 
 struct channel_message {

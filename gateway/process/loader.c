@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,16 +40,23 @@ struct loader {
 	ev_child exit;
 };
 
+/* It ends with its supervisor. */
+static void
+name_process(pid_t supervisor)
+{
+	(void)prctl(PR_SET_NAME, "loader");
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != supervisor)
+		_exit(EXIT_FAILURE);
+}
+
 static void
 enter_process(struct loader *self, pid_t supervisor)
 {
 	static const int fatal[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT};
 	sigset_t none;
 
-	(void)prctl(PR_SET_NAME, "loader");
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != supervisor)
-		_exit(EXIT_FAILURE);
+	name_process(supervisor);
 	for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
 		signal(fatal[i], SIG_DFL);
 	signal(SIGHUP, SIG_IGN);
@@ -106,6 +114,69 @@ on_exit_of_process(struct ev_loop *loop, ev_child *watcher, int events)
 		    (unsigned long long)self->number, WTERMSIG(watcher->rstatus),
 		    self->built ? "" : ": reload refused");
 	self->events->on_ended(self->arg, self->task, self->built);
+}
+
+/* The rest of the life of the process that builds the first one. */
+static _Noreturn void
+run_first(struct config *config, int channel)
+{
+	struct channel_message message = {.type = CHANNEL_ADOPT, .fd_count = GENERATION_FILES};
+	struct generation *generation = loading_first(config, true);
+	bool sent = false;
+
+	if (generation != NULL) {
+		message.generation = generation->number;
+		memcpy(message.fds, generation->files, sizeof generation->files);
+		sent = channel_send(channel, &message);
+		if (!sent)
+			log_error(
+			    "the first generation cannot be handed over: %s", strerror(errno));
+	}
+	generation_free(generation);
+	exit(sent ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* NULL: there is none. */
+static struct generation *
+receive_first(int channel)
+{
+	struct pollfd ready = {.fd = channel, .events = POLLIN};
+	struct channel_message message;
+
+	while (poll(&ready, 1, -1) < 0 && errno == EINTR)
+		;
+	if (channel_receive(channel, &message) != CHANNEL_RECEIVED)
+		return NULL;
+	struct generation *generation = generation_new(message.generation);
+	memcpy(generation->files, message.fds, sizeof generation->files);
+	return generation;
+}
+
+struct generation *
+loader_first(struct config *config)
+{
+	pid_t supervisor = getpid();
+	int ends[2], status = 0;
+
+	if (!channel_pair(ends)) {
+		log_error("no channel: %s", strerror(errno));
+		return NULL;
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		name_process(supervisor);
+		run_first(config, ends[1]);
+	}
+	close(ends[1]);
+	if (pid < 0)
+		log_error("no process to load the first generation: %s", strerror(errno));
+	struct generation *generation = pid > 0 ? receive_first(ends[0]) : NULL;
+	close(ends[0]);
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+		log_error("the process that loads the first generation was killed by signal %d",
+		    WTERMSIG(status));
+	return generation;
 }
 
 struct loader *

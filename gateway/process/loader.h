@@ -23,6 +23,10 @@ struct loader_events {
 	void (*on_ended)(void *arg, enum loading_task task, bool built);
 };
 
+/* Builds the first generation, and waits until it is built: in a process of its own, too, so that
+ * no private key was ever in the memory of this one. NULL with every problem logged. */
+struct generation *loader_first(struct config *config);
+
 /* LOOP must be the default loop, which hears of children. USER is the workers'. */
 struct loader *loader_new(struct ev_loop *loop, const struct sandbox_user *user,
     const struct loader_events *events, void *arg);

@@ -51,16 +51,16 @@ resident(const struct process_usage *self)
 }
 
 void
-process_usage_report(struct process_usage *self, struct metrics *metrics, unsigned slot)
+process_usage_report(
+    struct process_usage *self, struct metrics *metrics, enum metrics_family family, unsigned slot)
 {
 	uint64_t now = processor_time();
 
 	if (now > self->reported)
-		metrics_cell_add(metrics, slot, METRICS_FAMILY_PROCESS, PROCESS_CPU_MICROSECONDS,
-		    now - self->reported);
+		metrics_cell_add(
+		    metrics, slot, family, PROCESS_CPU_MICROSECONDS, now - self->reported);
 	self->reported = now;
-	metrics_cell_set(
-	    metrics, slot, METRICS_FAMILY_PROCESS, PROCESS_RESIDENT_BYTES, resident(self));
+	metrics_cell_set(metrics, slot, family, PROCESS_RESIDENT_BYTES, resident(self));
 }
 
 uint32_t

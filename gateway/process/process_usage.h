@@ -2,7 +2,8 @@
  * What a process of the gate takes of processor and memory, for the metrics.
  *
  * A worker may open no file, so /proc/self/statm is opened before it is confined and read again
- * each time. Each process reports of itself into its own slot.
+ * each time. Each process reports of itself into its own slot, the key holder into the
+ * supervisor's.
  */
 #ifndef GATEWAY_PROCESS_USAGE_H
 #define GATEWAY_PROCESS_USAGE_H
@@ -21,8 +22,9 @@ struct process_usage {
 void process_usage_begin(struct process_usage *self);
 void process_usage_end(struct process_usage *self);
 
-/* Adds the processor's time since the last report, and sets the memory. */
-void process_usage_report(struct process_usage *self, struct metrics *metrics, unsigned slot);
+/* Adds the processor's time since the last report, and sets the memory, in FAMILY of SLOT. */
+void process_usage_report(
+    struct process_usage *self, struct metrics *metrics, enum metrics_family family, unsigned slot);
 
 /* The most memory that this process has had, in KiB. */
 uint32_t process_usage_peak_kib(void);

@@ -14,7 +14,6 @@
 
 #include "gateway/node/log.h"
 #include "orphan.h"
-#include "sandbox_filter.h"
 
 /* The run-time libraries of the sanitizers and of gcov make system calls of their own. The Makefile
  * defines MIRRORGATE_COVERAGE for a build that measures coverage. */
@@ -90,7 +89,7 @@ confine(enum sandbox_role role)
 }
 
 bool
-sandbox_enter(const struct sandbox_user *user)
+sandbox_enter(enum sandbox_role role, const struct sandbox_user *user)
 {
 	const struct rlimit no_core = {0, 0};
 
@@ -105,7 +104,7 @@ sandbox_enter(const struct sandbox_user *user)
 		    "built to find mistakes (sanitizer or coverage): no system call filter");
 	else if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return failed("dumpable");
-	return confine(SANDBOX_WORKER);
+	return confine(role);
 }
 
 bool

@@ -1,5 +1,6 @@
 /*
- * The lists. A worker's is short and has rules for arguments, for it reads what strangers send. A
+ * The lists. A worker's is short and has rules for arguments, for it reads what strangers send. The
+ * key holder's has nothing that is new: it reads and writes what it was given. A
  * loader's is what reading files, asking for a name's address and handing over sealed files take.
  * The hard part are the modules that the C library loads to look a name up: they are not ours, and
  * may try more; a loader is told EPERM, where a worker is ended.
@@ -57,23 +58,17 @@ struct rule {
 		.call = SCMP_SYS(name), .count = 2, .conditions = { __VA_ARGS__ } \
 	}
 
-static const struct rule both[] = {
+/* What is open, memory, time, and the end. */
+static const struct rule every[] = {
     ANY(read),
     ANY(write),
     ANY(recvfrom),
     ANY(sendto),
     ANY(recvmsg),
-    ANY(sendmsg),
-    ANY(connect),
-    ANY(getsockopt),
-    ANY(getsockname),
-    ANY(getpeername),
-    ANY(shutdown),
     ANY(close),
     ANY(poll),
     ANY(ppoll),
     ANY(clock_gettime),
-    ANY(clock_nanosleep),
     ANY(gettimeofday),
     ANY(time),
     ANY(restart_syscall),
@@ -95,6 +90,24 @@ static const struct rule both[] = {
     ANY(rt_sigaction),
     ANY(getpid),
     ANY(gettid),
+};
+
+/* What a worker and a loader may, besides. */
+static const struct rule both[] = {
+    ANY(sendmsg),
+    ANY(connect),
+    ANY(getsockopt),
+    ANY(getsockname),
+    ANY(getpeername),
+    ANY(shutdown),
+    ANY(clock_nanosleep),
+};
+
+/* No socket that it was not given, and no file. */
+static const struct rule of_key_holder[] = {
+    IF(mmap, ARG_LACKS(2, PROT_EXEC)),
+    IF(mprotect, ARG_LACKS(2, PROT_EXEC)),
+    IF(newfstatat, ARG_HAS(3, AT_EMPTY_PATH)),
 };
 
 static const struct rule of_worker[] = {
@@ -213,32 +226,49 @@ allow_own_signals(scmp_filter_ctx filter)
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &itself);
 }
 
+/* glibc and libcrypto try a few files that they do well without. */
 static int
-allow_worker(scmp_filter_ctx filter)
+deny_files(scmp_filter_ctx filter)
 {
-	int error = allow(filter, of_worker, sizeof of_worker / sizeof *of_worker);
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 0);
+}
 
-	/* glibc and libcrypto try a few files that they do well without. */
-	if (error == 0)
-		error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 0);
-	return error;
+/* What ROLE may that not every other may, too. */
+static int
+allow_role(scmp_filter_ctx filter, enum sandbox_role role)
+{
+	int error = 0;
+
+	if (role != SANDBOX_KEY_HOLDER)
+		error = allow(filter, both, sizeof both / sizeof *both);
+	if (error == 0 && role != SANDBOX_LOADER)
+		error = deny_files(filter);
+	if (error != 0)
+		return error;
+	switch (role) {
+	case SANDBOX_WORKER:
+		return allow(filter, of_worker, sizeof of_worker / sizeof *of_worker);
+	case SANDBOX_LOADER:
+		return allow(filter, of_loader, sizeof of_loader / sizeof *of_loader);
+	case SANDBOX_KEY_HOLDER:
+		return allow(filter, of_key_holder, sizeof of_key_holder / sizeof *of_key_holder);
+	}
+	return -EINVAL;
 }
 
 int
 sandbox_filter(enum sandbox_role role)
 {
 	scmp_filter_ctx filter =
-	    seccomp_init(role == SANDBOX_WORKER ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM));
+	    seccomp_init(role == SANDBOX_LOADER ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
 	int error = filter == NULL ? -ENOMEM : 0;
 
 	if (error == 0)
-		error = allow(filter, both, sizeof both / sizeof *both);
+		error = allow(filter, every, sizeof every / sizeof *every);
 	if (error == 0)
 		error = allow_own_signals(filter);
-	if (error == 0 && role == SANDBOX_WORKER)
-		error = allow_worker(filter);
-	else if (error == 0)
-		error = allow(filter, of_loader, sizeof of_loader / sizeof *of_loader);
+	if (error == 0)
+		error = allow_role(filter, role);
 	if (error == 0)
 		error = seccomp_load(filter);
 	seccomp_release(filter);

@@ -150,7 +150,7 @@ on_measure(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	history_measure(self->history, self->metrics, ev_now(loop));
 	process_usage_begin(&self->usage);
-	process_usage_report(&self->usage, self->metrics, self->count);
+	process_usage_report(&self->usage, self->metrics, METRICS_FAMILY_PROCESS, self->count);
 	process_usage_end(&self->usage);
 }
 
@@ -210,6 +210,7 @@ on_built(void *arg, const struct loading_result *result)
 	assert(result->next->number > self->generation->number);
 	generation_free(self->generation);
 	self->generation = result->next;
+	supervisor_keys_give(self);
 	take_configuration(self, config);
 	if (result->access_log >= 0)
 		supervisor_log_take(self, result->access_log);
@@ -356,7 +357,7 @@ set_up(struct supervisor *self, struct config *config)
 	if (!sandbox_find_user(config->user, &self->user))
 		return false;
 	sandbox_raise_file_limit();
-	self->generation = loading_first(config, true);
+	self->generation = loader_first(config);
 	if (self->generation == NULL)
 		return false;
 	self->access_log = log_file_open(config, &self->user);
@@ -400,6 +401,7 @@ set_up(struct supervisor *self, struct config *config)
 	watch_signal(self, &self->interrupt, SIGINT, on_terminate);
 	watch_signal(self, &self->quit, SIGQUIT, on_quit);
 	supervisor_upgrade_init(self);
+	supervisor_keys_init(self);
 	double interval = notify_watchdog_interval();
 	ev_timer_init(&self->watchdog, on_watchdog_due, interval, interval);
 	if (interval > 0)
@@ -424,6 +426,7 @@ static void
 tear_down(struct supervisor *self)
 {
 	supervisor_upgrade_fini(self);
+	supervisor_keys_fini(self);
 	admin_free(self->admin);
 	loader_free(self->loader);
 	sockets_close(self->sockets);
@@ -447,6 +450,7 @@ supervisor_run(struct config *config)
 
 	if (set_up(&self, config)) {
 		self.status = EXIT_SUCCESS;
+		supervisor_keys_start(&self);
 		for (unsigned i = 0; i < self.count; i++)
 			supervisor_child_start(&self.children[i]);
 		ev_run(self.loop, 0);

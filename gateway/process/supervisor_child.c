@@ -47,6 +47,7 @@ announce_generation(struct supervisor *self)
 	self->announced = number;
 	self->announced_kept = kept;
 	self->announced_cut = cut;
+	supervisor_keys_outdate(self);
 	log_info("generation %llu live on %u/%u workers: kept %u, cut %u",
 	    (unsigned long long)number, live, self->count, kept, cut);
 	const struct history_generation line = {
@@ -71,6 +72,7 @@ supervisor_child_send_generation(struct child *child)
 		return; /* it will start with this generation, or be told when it answers */
 	assert(child->pid > 0);
 	memcpy(message.fds, self->generation->files, sizeof self->generation->files);
+	message.fds[GENERATION_KEY] = -1; /* the key holder's */
 	child->adopting = channel_send(child->channel, &message);
 	if (child->adopting)
 		return;
@@ -196,7 +198,7 @@ on_restart(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* The rest of the new process's life. */
 static void
-run_child(struct child *child, int channel)
+run_child(struct child *child, int channel, int keys)
 {
 	struct supervisor *self = child->supervisor;
 	static const int ignored[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
@@ -219,12 +221,14 @@ run_child(struct child *child, int channel)
 	admin_forget(self->admin);
 	bool holds = supervisor_upgrade_is_waiting(self);
 	supervisor_upgrade_forget(self);
+	supervisor_keys_forget(self);
 	ev_loop_destroy(self->loop);
 	sockets_keep_only(self->sockets, child->index);
 	struct worker_options options = {
 	    .index = child->index,
 	    .sockets = sockets_of(self->sockets, child->index),
 	    .channel = channel,
+	    .keys = keys,
 	    .access_log = self->access_log,
 	    .log_turn = self->log_turn,
 	    .generation = self->generation,
@@ -254,12 +258,15 @@ supervisor_child_start(struct child *child)
 	}
 	child->started = clock_seconds();
 	supervisor_crash_started(child);
+	int keys = supervisor_keys_connect(self, child->index);
 	child->pid = fork();
 	if (child->pid == 0) {
 		close(ends[0]);
-		run_child(child, ends[1]);
+		run_child(child, ends[1], keys);
 	}
 	close(ends[1]);
+	if (keys >= 0)
+		close(keys);
 	if (child->pid < 0) {
 		log_error("worker %u cannot be started: %s", child->index, strerror(errno));
 		close(ends[0]);

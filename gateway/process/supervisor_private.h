@@ -48,6 +48,15 @@ struct child {
 	ev_timer restart;
 };
 
+/* The key holder. */
+struct keys {
+	pid_t pid;   /* 0: not running */
+	int channel; /* -1: none */
+	ev_tstamp started;
+	ev_child exit;
+	ev_timer restart;
+};
+
 /* The process that is to take over from this one. */
 struct follower {
 	pid_t pid;           /* 0: there is none */
@@ -66,6 +75,7 @@ struct supervisor {
 	struct config *config; /* in force; a reference */
 	unsigned count;
 	struct child *children;
+	struct keys keys;
 	struct sockets *sockets;
 	struct metrics *metrics;
 	struct history *history;
@@ -119,6 +129,29 @@ void supervisor_child_start(struct child *child);
 
 /* Tells the worker of the generation in force; kills it when it cannot be told. */
 void supervisor_child_send_generation(struct child *child);
+
+/* ---- supervisor_keys.c: the process that has the private key ---- */
+
+/* When there is a loop. */
+void supervisor_keys_init(struct supervisor *self);
+/* When the workers are gone. */
+void supervisor_keys_fini(struct supervisor *self);
+
+/* Starts it, and again a moment later when it cannot be started now. */
+void supervisor_keys_start(struct supervisor *self);
+
+/* It gets the key of the generation in force: before any worker is told of that. */
+void supervisor_keys_give(struct supervisor *self);
+/* All workers go by the generation in force: older keys are forgotten when no handshake can need
+ * them any more. */
+void supervisor_keys_outdate(struct supervisor *self);
+
+/* A socket by which WORKER asks it, the caller's to close; -1: not now. A new holder is connected
+ * with all that run. */
+int supervisor_keys_connect(struct supervisor *self, unsigned worker);
+
+/* In a process that is to be a worker: it has neither the key nor the holder's channel. */
+void supervisor_keys_forget(struct supervisor *self);
 
 /* ---- supervisor_log.c: the access log ---- */
 

@@ -30,6 +30,7 @@
 #include "gateway/request/snapshot.h"
 #include "gateway/store/upstream.h"
 #include "gateway/tls/tls_library.h"
+#include "gateway/tls/tls_remote_key.h"
 #include "process_usage.h"
 #include "worker_drain.h"
 
@@ -51,6 +52,8 @@ struct worker {
 	struct services services;
 	struct listener *listener;
 	ev_io channel;
+	struct tls_asker *asker;
+	ev_io keys; /* answers of the key holder */
 	struct worker_drain drain;
 	ev_timer review;    /* connections wait to be judged by a new generation */
 	ev_timer dates;     /* certificates and licences end while connections go on */
@@ -178,7 +181,8 @@ on_second(struct ev_loop *loop, ev_timer *timer, int events)
 	assert(self->listener != NULL);
 	listener_each(self->listener, on_second_of, &second);
 	connection_count_states(services->metrics, services->worker, &second.states);
-	process_usage_report(&self->usage, services->metrics, services->worker);
+	process_usage_report(
+	    &self->usage, services->metrics, METRICS_FAMILY_PROCESS, services->worker);
 	pulse_beat(services->pulse);
 	give_memory_back(self);
 	listener_restore_reserve(self->listener);
@@ -304,6 +308,29 @@ cut_connections(struct worker *self, const struct channel_message *message)
 	(void)channel_send(self->options->channel, &answer);
 }
 
+/* Signatures are asked for through FD, the worker's own, or not before there is another (-1). */
+static void
+ask_through(struct worker *self, int fd)
+{
+	ev_io_stop(self->services.loop, &self->keys);
+	tls_asker_connect(self->asker, fd);
+	if (fd < 0)
+		return;
+	ev_io_set(&self->keys, fd, EV_READ);
+	ev_io_start(self->services.loop, &self->keys);
+}
+
+/* When the holder is gone the supervisor starts another, and sends the way to it. */
+static void
+on_signatures(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *self = io->data;
+
+	(void)loop, (void)events;
+	if (!tls_asker_receive(self->asker))
+		ask_through(self, -1);
+}
+
 static void on_message(struct worker *self, const struct channel_message *message);
 
 static void
@@ -353,6 +380,9 @@ on_message(struct worker *self, const struct channel_message *message)
 	case CHANNEL_LISTEN:
 		listener_start(self->listener);
 		break;
+	case CHANNEL_KEY_HOLDER:
+		ask_through(self, message->fds[0]);
+		break;
 	case CHANNEL_RETIRE:
 		worker_drain_retire(&self->drain);
 		break;
@@ -376,6 +406,11 @@ set_up(struct worker *self)
 		log_error("worker %u has no event loop", options->index);
 		return false;
 	}
+	self->asker = tls_asker_new();
+	tls_remote_key_ask(self->asker);
+	ev_init(&self->keys, on_signatures);
+	self->keys.data = self;
+	ask_through(self, options->keys);
 	services->worker = options->index;
 	services->metrics = options->metrics;
 	services->history = options->history;
@@ -416,6 +451,8 @@ tear_down(struct worker *self)
 
 	worker_drain_close(&self->drain);
 	listener_free(self->listener);
+	ask_through(self, -1);
+	tls_asker_free(self->asker);
 	process_usage_end(&self->usage);
 	room_places_free(services->places);
 	turns_free(services->turns);
@@ -438,7 +475,7 @@ worker_run(const struct worker_options *options)
 	struct channel_message ready = {
 	    .type = CHANNEL_ADOPTED, .generation = options->generation->number};
 
-	if (!set_up(&self) || !sandbox_enter(options->user))
+	if (!set_up(&self) || !sandbox_enter(SANDBOX_WORKER, options->user))
 		return EXIT_FAILURE;
 	generation_close(options->generation);
 	hold_reserve(&self);

@@ -17,6 +17,7 @@ struct worker_options {
 	unsigned index;
 	const struct sockets_share *sockets;
 	int channel; /* to the supervisor */
+	int keys;    /* to the key holder; becomes the worker's; -1: the channel brings one */
 	int access_log;
 	struct log_turn *log_turn;
 	struct generation *generation; /* the one in force; the worker closes its files */

@@ -304,6 +304,10 @@ print_processes(const struct metrics *metrics, struct buffer *out)
 	print_process(out, "loader", -1, cpu,
 	    (double)metrics_cell_total(metrics, METRICS_FAMILY_LOADER, PROCESS_CPU_MICROSECONDS) /
 	        microseconds);
+	print_process(out, "key_holder", -1, cpu,
+	    (double)metrics_cell_total(
+	        metrics, METRICS_FAMILY_KEY_HOLDER, PROCESS_CPU_MICROSECONDS) /
+	        microseconds);
 	print_head(out, memory, "gauge",
 	    "Resident memory, shared pages included, by role; of the loader, the most that the "
 	    "last load took");
@@ -314,6 +318,8 @@ print_processes(const struct metrics *metrics, struct buffer *out)
 		        metrics, i, METRICS_FAMILY_PROCESS, PROCESS_RESIDENT_BYTES));
 	print_process(out, "loader", -1, memory,
 	    (double)metrics_cell_total(metrics, METRICS_FAMILY_LOADER, PROCESS_RESIDENT_BYTES));
+	print_process(out, "key_holder", -1, memory,
+	    (double)metrics_cell_total(metrics, METRICS_FAMILY_KEY_HOLDER, PROCESS_RESIDENT_BYTES));
 }
 
 void

@@ -17,6 +17,7 @@
 #include "crypto/digest.h"
 #include "crypto/tls_groups.h"
 #include "tls_library.h"
+#include "tls_remote_key.h"
 #include "tls_sessions.h"
 #include "tls_tickets.h"
 #include "tls_verified.h"
@@ -30,6 +31,7 @@ struct tls_context {
 	unsigned references;
 	struct tls_options options;
 	unsigned char fingerprint[DIGEST_SHA256_BYTES]; /* of the material */
+	bool has_remote_key;
 	SSL_CTX *ssl;
 	struct tls_verify *verify;
 	struct tls_verified *verified; /* by `verify`, without other certificates */
@@ -74,9 +76,13 @@ load_certificate(struct tls_context *self, const struct pem *pem, char error[TLS
 static bool
 load_key(struct tls_context *self, const struct pem *pem, char error[TLS_ERROR_MAX])
 {
-	EVP_PKEY *key = pem_read_key_with(pem, NULL, tls_library_untrimmed(), error);
+	EVP_PKEY *key = pem->bytes != NULL
+	                    ? pem_read_key_with(pem, NULL, tls_library_untrimmed(), error)
+	                    : tls_remote_key_of(SSL_CTX_get0_certificate(self->ssl));
 	bool good = key != NULL;
 
+	if (!good && pem->bytes == NULL)
+		set_error(error, pem->name, "the server certificate's key is of no known type");
 	if (good && (SSL_CTX_use_PrivateKey(self->ssl, key) != 1 ||
 	                SSL_CTX_check_private_key(self->ssl) != 1)) {
 		set_error(error, pem->name, "the private key does not match the certificate");
@@ -301,6 +307,7 @@ tls_context_new(const struct tls_material *material, const struct tls_options *o
 	self->references = 1;
 	self->options = *options;
 	take_fingerprint(material, self->fingerprint);
+	self->has_remote_key = material->key.bytes == NULL;
 	self->ssl = SSL_CTX_new(TLS_server_method());
 	if (self->ssl == NULL)
 		abort();
@@ -375,6 +382,12 @@ unsigned
 tls_context_records_without_data(const struct tls_context *self)
 {
 	return self->options.records_without_data;
+}
+
+bool
+tls_context_has_remote_key(const struct tls_context *self)
+{
+	return self->has_remote_key;
 }
 
 struct tls_verify *

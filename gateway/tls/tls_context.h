@@ -17,6 +17,7 @@
 
 struct tls_context; /* counted references */
 
+/* Without a key, another process has it and signs; see tls_remote_key.h. */
 struct tls_material {
 	struct pem certificate, key, client_ca, crl, ticket_keys;
 };
@@ -37,6 +38,8 @@ void tls_context_unref(struct tls_context *self);
 
 SSL_CTX *tls_context_ssl(struct tls_context *self);
 struct tls_verify *tls_context_verify(struct tls_context *self);
+/* Then a handshake may have to wait for a signature. */
+bool tls_context_has_remote_key(const struct tls_context *self);
 
 /* True when SELF was made from the very same bytes as MATERIAL, with the same OPTIONS: a new one
  * would be no different. */

@@ -14,6 +14,7 @@
 #include "crypto/asn1_seconds.h"
 #include "crypto/tls_groups.h"
 #include "tls_library.h"
+#include "tls_pause.h"
 
 enum { DEFECT_MAX = 160 };
 
@@ -22,12 +23,14 @@ struct tls_stream {
 	struct tls_context *context;
 	struct tls_wire wire;
 	tls_admit_fn *admit; /* NULL once it was asked */
+	tls_signed_fn *on_signed;
 	void *arg;
-	time_t began;          /* the handshake, at the earliest */
-	uint64_t records;      /* that came since the handshake began, or since it ended */
-	uint64_t data_records; /* those of them that brought application data */
-	uint64_t last_record;  /* `records` when data was last read */
-	uint64_t bytes;        /* of application data, both ways */
+	struct tls_pause *handshake; /* a step that waits for a signature; NULL: none does */
+	time_t began;                /* the handshake, at the earliest */
+	uint64_t records;            /* that came since the handshake began, or since it ended */
+	uint64_t data_records;       /* those of them that brought application data */
+	uint64_t last_record;        /* `records` when data was last read */
+	uint64_t bytes;              /* of application data, both ways */
 	struct identity identity;
 	struct tls_context *judge; /* whose rules filled it in last */
 	char defect[DEFECT_MAX];
@@ -108,7 +111,7 @@ on_full_handshake(SSL *ssl, void *arg)
 
 struct tls_stream *
 tls_stream_new(struct tls_context *context, struct tls_wire_buffers *buffers, int fd,
-    tls_admit_fn *admit, void *arg)
+    tls_admit_fn *admit, tls_signed_fn *on_signed, void *arg)
 {
 	struct tls_stream *self = buffer_alloc(sizeof *self);
 
@@ -117,6 +120,7 @@ tls_stream_new(struct tls_context *context, struct tls_wire_buffers *buffers, in
 	self->began = time(NULL);
 	self->identity.issuer = "";
 	self->admit = admit;
+	self->on_signed = on_signed;
 	self->arg = arg;
 	self->ssl = SSL_new(tls_context_ssl(context));
 	if (self->ssl == NULL)
@@ -139,6 +143,9 @@ tls_stream_free(struct tls_stream *self)
 {
 	if (self == NULL)
 		return;
+	tls_wire_mute(&self->wire);
+	tls_pause_cancel(self->handshake);
+	self->handshake = NULL;
 	/* Many clients close without close_notify; unless something was wrong, their session may
 	 * be resumed all the same (RFC 5246, 7.2.1), which SSL_free() would prevent. */
 	if (self->defect[0] == '\0' && SSL_is_init_finished(self->ssl))
@@ -215,14 +222,50 @@ verify_resumed(struct tls_stream *self)
 	return tls_context_verify_resumed(self->context, leaf, &self->identity);
 }
 
+static int
+do_handshake(void *arg)
+{
+	struct tls_stream *self = arg;
+
+	return SSL_do_handshake(self->ssl);
+}
+
+static void
+on_signature(void *arg)
+{
+	struct tls_stream *self = arg;
+
+	self->on_signed(self->arg);
+}
+
+/* Goes on with the handshake. False: it waits for a signature. */
+static bool
+step_handshake(struct tls_stream *self, int *result)
+{
+	bool has_ended = true;
+
+	ERR_clear_error();
+	if (!tls_context_has_remote_key(self->context)) {
+		*result = do_handshake(self);
+	} else {
+		if (self->handshake == NULL)
+			self->handshake = tls_pause_new(do_handshake, on_signature, self);
+		has_ended = tls_pause_run(self->handshake, result);
+		if (has_ended)
+			self->handshake = NULL;
+	}
+	tls_library_skip_keys(false); /* in case that OpenSSL gave up within a ticket */
+	return has_ended;
+}
+
 enum tls_status
 tls_stream_handshake(struct tls_stream *self)
 {
 	const char *defect = NULL;
+	int result;
 
-	ERR_clear_error();
-	int result = SSL_do_handshake(self->ssl);
-	tls_library_skip_keys(false); /* in case that OpenSSL gave up within a ticket */
+	if (!step_handshake(self, &result))
+		return TLS_WANT_SIGNATURE;
 	if (result != 1)
 		return classify(self, result);
 	if (SSL_session_reused(self->ssl)) {
@@ -311,6 +354,12 @@ void
 tls_stream_settle(struct tls_stream *self)
 {
 	tls_wire_settle(&self->wire);
+}
+
+bool
+tls_stream_is_held_up(const struct tls_stream *self)
+{
+	return self->handshake != NULL && tls_wire_has_input(&self->wire);
 }
 
 bool

@@ -26,10 +26,13 @@ struct tls_stream;
  * have the full handshake that it needs. Asked once, before anything is signed. */
 typedef bool tls_admit_fn(void *arg);
 
+/* The signature is there that tls_stream_handshake() wanted. It may not be called in here. */
+typedef void tls_signed_fn(void *arg);
+
 /* Takes over neither FD nor BUFFERS. CONTEXT is referenced until the stream is freed. ADMIT may be
  * called, with ARG, from within tls_stream_handshake(). */
 struct tls_stream *tls_stream_new(struct tls_context *context, struct tls_wire_buffers *buffers,
-    int fd, tls_admit_fn *admit, void *arg);
+    int fd, tls_admit_fn *admit, tls_signed_fn *on_signed, void *arg);
 void tls_stream_free(struct tls_stream *self);
 
 /* Gives the stream ciphertext that was read from the socket before it existed. */
@@ -39,8 +42,10 @@ void tls_stream_feed(struct tls_stream *self, const char *bytes, size_t n);
 enum tls_status tls_stream_receive(struct tls_stream *self);
 
 /* OK when the handshake is complete and the client's certificate is good, also for a
- * resumed session, which is verified again here. WANT_READ or REFUSED else. */
+ * resumed session, which is verified again here. WANT_READ, WANT_SIGNATURE or REFUSED else. */
 enum tls_status tls_stream_handshake(struct tls_stream *self);
+/* It wants a signature, and has what the client sent meanwhile: nothing more can be used. */
+bool tls_stream_is_held_up(const struct tls_stream *self);
 
 /* Decrypts at most N bytes. A client that sends more records without application data (KeyUpdate,
  * warning alerts, empty records, RFC 8446, 4.6.3 and 5.1) than the context allows, and one more for

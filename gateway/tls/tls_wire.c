@@ -72,6 +72,8 @@ bio_write(BIO *bio, const char *bytes, int size)
 
 	assert(size >= 0);
 	BIO_clear_retry_flags(bio);
+	if (self->is_mute)
+		return size;
 	assert(buffers->writer == NULL || buffers->writer == self);
 	buffers->writer = self;
 	assert(buffers->out_len <= TLS_WIRE_OUT);
@@ -136,6 +138,12 @@ tls_wire_fini(struct tls_wire *self)
 	}
 	buffer_fini(&self->held);
 	buffer_fini(&self->pending);
+}
+
+void
+tls_wire_mute(struct tls_wire *self)
+{
+	self->is_mute = true;
 }
 
 void
@@ -229,6 +237,12 @@ bool
 tls_wire_has_pending(const struct tls_wire *self)
 {
 	return buffer_size(&self->pending) > 0;
+}
+
+bool
+tls_wire_has_input(const struct tls_wire *self)
+{
+	return self->input_len > 0;
 }
 
 static size_t

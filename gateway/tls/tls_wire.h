@@ -28,12 +28,13 @@ void tls_wire_buffers_free(struct tls_wire_buffers *self);
 
 enum tls_status {
 	TLS_OK,
-	TLS_WANT_READ,  /* nothing more until the socket is readable */
-	TLS_WANT_WRITE, /* the socket is full: flush again when it is writable */
-	TLS_CLOSED,     /* the peer sent close_notify */
-	TLS_EOF,        /* the peer ended TCP without close_notify */
-	TLS_RESET,      /* the connection broke */
-	TLS_REFUSED,    /* handshake or protocol failure; tls_stream_defect() says why */
+	TLS_WANT_READ,      /* nothing more until the socket is readable */
+	TLS_WANT_SIGNATURE, /* nothing more until another process has signed */
+	TLS_WANT_WRITE,     /* the socket is full: flush again when it is writable */
+	TLS_CLOSED,         /* the peer sent close_notify */
+	TLS_EOF,            /* the peer ended TCP without close_notify */
+	TLS_RESET,          /* the connection broke */
+	TLS_REFUSED,        /* handshake or protocol failure; tls_stream_defect() says why */
 };
 
 struct tls_wire_options {
@@ -51,11 +52,15 @@ struct tls_wire {
 	struct buffer held;    /* input kept between events */
 	struct buffer pending; /* output the socket did not take */
 	size_t room;           /* that the kernel last said, less what was sent since */
+	bool is_mute;          /* what libssl writes is thrown away */
 };
 
 /* SSL reads and writes here from now on, and SELF stays where it is. It is ended after SSL. */
 void tls_wire_init(struct tls_wire *self, const struct tls_wire_options *options, SSL *ssl);
 void tls_wire_fini(struct tls_wire *self);
+
+/* Throws away what libssl writes from now on: SELF is about to be ended, in whatever event. */
+void tls_wire_mute(struct tls_wire *self);
 
 /* As the functions of the same names in tls_stream.h. */
 void tls_wire_feed(struct tls_wire *self, const char *bytes, size_t n);
@@ -63,6 +68,7 @@ enum tls_status tls_wire_receive(struct tls_wire *self);
 enum tls_status tls_wire_flush(struct tls_wire *self);
 void tls_wire_settle(struct tls_wire *self);
 bool tls_wire_has_pending(const struct tls_wire *self);
+bool tls_wire_has_input(const struct tls_wire *self); /* ciphertext waits for libssl */
 size_t tls_wire_room(struct tls_wire *self, size_t wanted);
 size_t tls_wire_queued(const struct tls_wire *self);
 

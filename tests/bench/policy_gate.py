@@ -50,7 +50,9 @@ def load(gate, policy):
     gate.signal(signal.SIGHUP)
     live = _wait_line(gate, r"mirrorgate: info: generation \d+ live on .*", lines) - start
     whole = _wait_line(gate, r"mirrorgate: info: policy: serial .*", lines) - start
-    common.wait_until(lambda: len(gate.children()) == len(gate.first_workers), "the loader ends")
+    common.wait_until(
+        lambda: not any(name.endswith("loader\n") for name in gate.children().values()), "the loader ends"
+    )
     return Load(start, live, whole, _cpu(pid) - cpu)
 
 

@@ -228,7 +228,8 @@ def test_reloads_are_counted_by_result_and_file(lab):
 def test_processes_tell_their_memory_and_time_by_role(lab):
     gate = lab.gateway(config={"workers": 2})
     gate.reload(policy(serial=2))
-    until_known = {("worker", "0"), ("worker", "1"), ("supervisor", ""), ("loader", "")}
+    until_known = {("worker", "0"), ("worker", "1"), ("supervisor", ""), ("loader", ""),
+                   ("key_holder", "")}  # fmt: skip
 
     def known():
         series = scrape(gate)

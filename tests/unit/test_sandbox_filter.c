@@ -234,36 +234,36 @@ lock_of_a_file(void)
 static const struct attempt {
 	const char *what;
 	long (*make)(void);
-	enum outcome worker, loader;
+	enum outcome worker, loader, key_holder;
 } attempts[] = {
-    {"a TCP socket", tcp_socket, ALLOWED, ALLOWED},
-    {"a UDP socket", udp_socket, KILLED, ALLOWED},
-    {"a local stream", local_stream, ALLOWED, ALLOWED},
-    {"local datagrams", local_datagrams, KILLED, ALLOWED},
-    {"a packet socket", packet_socket, KILLED, DENIED},
-    {"a bound socket", bound_socket, KILLED, ALLOWED},
-    {"a listening socket", listening, KILLED, DENIED},
-    {"TCP_NODELAY", no_delay, ALLOWED, DENIED},
-    {"SO_ATTACH_FILTER", attached_filter, KILLED, DENIED},
-    {"memory", plain_memory, ALLOWED, ALLOWED},
-    {"executable memory", executable_memory, KILLED, ALLOWED},
-    {"memory made executable", memory_made_executable, KILLED, ALLOWED},
-    {"a signal to itself", signal_to_itself, ALLOWED, ALLOWED},
-    {"a signal to the parent", signal_to_the_parent, KILLED, DENIED},
-    {"a signal to a group", signal_to_a_group, KILLED, DENIED},
-    {"a file for reading", file_for_reading, DENIED, ALLOWED},
-    {"a link", link_of_a_file, KILLED, DENIED},
-    {"the state of a descriptor", state_of_a_descriptor, ALLOWED, ALLOWED},
-    {"the state of a path", state_of_a_path, KILLED, ALLOWED},
-    {"a sealed file", sealed_file, KILLED, ALLOWED},
-    {"a program", program, KILLED, DENIED},
-    {"a process", process, KILLED, DENIED},
-    {"a trace of the parent", trace_of_the_parent, KILLED, DENIED},
-    {"another user", other_user, KILLED, DENIED},
-    {"another root", other_root, KILLED, DENIED},
-    {"a namespace", own_namespace, KILLED, DENIED},
-    {"a descriptor's flag", flag_of_a_descriptor, ALLOWED, ALLOWED},
-    {"a descriptor's lock", lock_of_a_file, KILLED, ALLOWED},
+    {"a TCP socket", tcp_socket, ALLOWED, ALLOWED, KILLED},
+    {"a UDP socket", udp_socket, KILLED, ALLOWED, KILLED},
+    {"a local stream", local_stream, ALLOWED, ALLOWED, KILLED},
+    {"local datagrams", local_datagrams, KILLED, ALLOWED, KILLED},
+    {"a packet socket", packet_socket, KILLED, DENIED, KILLED},
+    {"a bound socket", bound_socket, KILLED, ALLOWED, KILLED},
+    {"a listening socket", listening, KILLED, DENIED, KILLED},
+    {"TCP_NODELAY", no_delay, ALLOWED, DENIED, KILLED},
+    {"SO_ATTACH_FILTER", attached_filter, KILLED, DENIED, KILLED},
+    {"memory", plain_memory, ALLOWED, ALLOWED, ALLOWED},
+    {"executable memory", executable_memory, KILLED, ALLOWED, KILLED},
+    {"memory made executable", memory_made_executable, KILLED, ALLOWED, KILLED},
+    {"a signal to itself", signal_to_itself, ALLOWED, ALLOWED, ALLOWED},
+    {"a signal to the parent", signal_to_the_parent, KILLED, DENIED, KILLED},
+    {"a signal to a group", signal_to_a_group, KILLED, DENIED, KILLED},
+    {"a file for reading", file_for_reading, DENIED, ALLOWED, DENIED},
+    {"a link", link_of_a_file, KILLED, DENIED, KILLED},
+    {"the state of a descriptor", state_of_a_descriptor, ALLOWED, ALLOWED, ALLOWED},
+    {"the state of a path", state_of_a_path, KILLED, ALLOWED, KILLED},
+    {"a sealed file", sealed_file, KILLED, ALLOWED, KILLED},
+    {"a program", program, KILLED, DENIED, KILLED},
+    {"a process", process, KILLED, DENIED, KILLED},
+    {"a trace of the parent", trace_of_the_parent, KILLED, DENIED, KILLED},
+    {"another user", other_user, KILLED, DENIED, KILLED},
+    {"another root", other_root, KILLED, DENIED, KILLED},
+    {"a namespace", own_namespace, KILLED, DENIED, KILLED},
+    {"a descriptor's flag", flag_of_a_descriptor, ALLOWED, ALLOWED, KILLED},
+    {"a descriptor's lock", lock_of_a_file, KILLED, ALLOWED, KILLED},
 };
 
 /* As _exit(), before which the sanitizers' run-time library makes a call that no role may. */
@@ -303,7 +303,9 @@ assert_outcomes(enum sandbox_role role)
 	for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++) {
 		const struct attempt *attempt = &attempts[i];
 		enum outcome seen = outcome_of(role, attempt->make);
-		enum outcome wanted = role == SANDBOX_WORKER ? attempt->worker : attempt->loader;
+		enum outcome wanted = role == SANDBOX_WORKER   ? attempt->worker
+		                      : role == SANDBOX_LOADER ? attempt->loader
+		                                               : attempt->key_holder;
 		if (seen != wanted)
 			fail_msg("%s: outcome %d, not %d", attempt->what, seen, wanted);
 	}
@@ -323,12 +325,20 @@ test_a_loader_attempts_what_it_may_not(void **state)
 	assert_outcomes(SANDBOX_LOADER);
 }
 
+static void
+test_a_key_holder_attempts_what_it_may_not(void **state)
+{
+	(void)state;
+	assert_outcomes(SANDBOX_KEY_HOLDER);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_worker_attempts_what_it_may_not),
 	    cmocka_unit_test(test_a_loader_attempts_what_it_may_not),
+	    cmocka_unit_test(test_a_key_holder_attempts_what_it_may_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
