@@ -32,6 +32,7 @@ struct listener {
 	struct services *services;
 	struct acceptor *acceptors;
 	size_t acceptor_count, connection_count;
+	size_t most_connections;         /* since it was asked for */
 	struct connection *connections;  /* first of the list */
 	struct connection *next_visited; /* listener_each() goes on here */
 	struct connection *next_walked;  /* and listener_walk_next() here */
@@ -108,6 +109,8 @@ on_connection_started(void *arg, struct connection *connection)
 		connection_links(self->connections)->previous = connection;
 	self->connections = connection;
 	self->connection_count++;
+	if (self->connection_count > self->most_connections)
+		self->most_connections = self->connection_count;
 }
 
 static void
@@ -246,6 +249,15 @@ void
 listener_restore_reserve(struct listener *self)
 {
 	(void)room_restore(self->services, 2);
+}
+
+size_t
+listener_most_connections(struct listener *self)
+{
+	size_t most = self->most_connections;
+
+	self->most_connections = self->connection_count;
+	return most;
 }
 
 size_t

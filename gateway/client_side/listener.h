@@ -32,6 +32,8 @@ void listener_close(struct listener *self);
 void listener_restore_reserve(struct listener *self);
 
 size_t listener_connection_count(const struct listener *self);
+/* The most that there were at once since the last call. */
+size_t listener_most_connections(struct listener *self);
 
 /* Calls FN for each connection; FN may end it. */
 void listener_each(

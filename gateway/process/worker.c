@@ -161,9 +161,10 @@ static void
 give_memory_back(struct worker *self)
 {
 	size_t count = listener_connection_count(self->listener);
+	size_t most = listener_most_connections(self->listener);
 
-	if (count > self->most_connections)
-		self->most_connections = count;
+	if (most > self->most_connections)
+		self->most_connections = most;
 	if (self->most_connections < MANY_CONNECTIONS || count > self->most_connections / 2)
 		return;
 	(void)malloc_trim(0);
