@@ -210,7 +210,8 @@ on_built(void *arg, const struct loading_result *result)
 	assert(result->next->number > self->generation->number);
 	generation_free(self->generation);
 	self->generation = result->next;
-	supervisor_keys_give(self);
+	if (result->changed >> GENERATION_KEY & 1)
+		supervisor_keys_give(self);
 	take_configuration(self, config);
 	if (result->access_log >= 0)
 		supervisor_log_take(self, result->access_log);

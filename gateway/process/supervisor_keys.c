@@ -46,6 +46,7 @@ supervisor_keys_give(struct supervisor *self)
 	    .type = CHANNEL_KEY, .generation = self->generation->number, .fd_count = 1};
 
 	message.fds[0] = self->generation->files[GENERATION_KEY];
+	self->keys.generation = message.generation;
 	tell(self, &message);
 }
 
@@ -53,7 +54,7 @@ void
 supervisor_keys_outdate(struct supervisor *self)
 {
 	const struct channel_message message = {.type = CHANNEL_KEY_FORGET,
-	    .generation = self->generation->number,
+	    .generation = self->keys.generation,
 	    .kept = (uint32_t)self->config->timeouts.handshake + 1};
 
 	tell(self, &message);

@@ -53,6 +53,7 @@ struct keys {
 	pid_t pid;   /* 0: not running */
 	int channel; /* -1: none */
 	ev_tstamp started;
+	uint64_t generation; /* when it was given a key last */
 	ev_child exit;
 	ev_timer restart;
 };
@@ -140,7 +141,7 @@ void supervisor_keys_fini(struct supervisor *self);
 /* Starts it, and again a moment later when it cannot be started now. */
 void supervisor_keys_start(struct supervisor *self);
 
-/* It gets the key of the generation in force: before any worker is told of that. */
+/* It gets the key of the generation in force, when that is another: before any worker is told. */
 void supervisor_keys_give(struct supervisor *self);
 /* All workers go by the generation in force: older keys are forgotten when no handshake can need
  * them any more. */
