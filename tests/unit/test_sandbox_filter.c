@@ -98,21 +98,23 @@ attached_filter(void)
 }
 
 static long
+map(int protection)
+{
+	void *page = mmap(NULL, 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return page == MAP_FAILED ? -1 : munmap(page, 4096);
+}
+
+static long
 plain_memory(void)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	               MAP_FAILED
-	           ? -1
-	           : 0;
+	return map(PROT_READ | PROT_WRITE);
 }
 
 static long
 executable_memory(void)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	               MAP_FAILED
-	           ? -1
-	           : 0;
+	return map(PROT_READ | PROT_EXEC);
 }
 
 static long
