@@ -35,7 +35,9 @@ has_content(int fd, const char *data, size_t len)
 	return true;
 }
 
-/* What is under that name already; FILE_PUT_CREATED stands for: nothing. */
+/* What is under that name already; FILE_PUT_CREATED stands for: nothing. The same is as new from
+ * now on, as with stores that write it anew: whoever sent it has been seen. Where its owner is
+ * another one its time stays, and the content is safe all the same. */
 static enum file_put_result
 compare_existing(int folder, const char *name, const void *data, size_t len)
 {
@@ -45,6 +47,8 @@ compare_existing(int folder, const char *name, const void *data, size_t len)
 	if (fd < 0)
 		return errno == ENOENT ? FILE_PUT_CREATED : FILE_PUT_CONFLICT;
 	same = has_content(fd, data, len);
+	if (same)
+		(void)futimens(fd, NULL);
 	close(fd);
 	return same ? FILE_PUT_SAME : FILE_PUT_CONFLICT;
 }

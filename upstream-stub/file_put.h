@@ -11,7 +11,7 @@ struct file_store;
 
 enum file_put_result {
 	FILE_PUT_CREATED,  /* on the disk, and so is its folder entry */
-	FILE_PUT_SAME,     /* a file of exactly this content was there */
+	FILE_PUT_SAME,     /* a file of exactly this content was there; its time is now */
 	FILE_PUT_CONFLICT, /* something else is there; nothing was changed */
 	FILE_PUT_FAILED    /* errno says why; nothing is left behind */
 };

@@ -28,10 +28,21 @@ def test_put_of_the_same_content_again_is_204(stub):
     assert (answers, stored(stub)) == ([201, 204, 204], {"a": b"same"})
 
 
+def test_put_of_the_same_content_again_renews_its_time(stub):
+    stub.ask("PUT", "/snapshots/a", body=b"same")
+    file = stub.root / "snapshots/a"
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    assert stub.ask("PUT", "/snapshots/a", body=b"same")[0] == 204
+    assert file.stat().st_mtime > 1_000_000_000
+
+
 def test_put_never_overwrites_other_content(stub):
     stub.ask("PUT", "/snapshots/a", body=b"first")
+    file = stub.root / "snapshots/a"
+    os.utime(file, (1_000_000_000, 1_000_000_000))
     for other in (b"other", b"firs", b"first!", b""):
         assert stub.ask("PUT", "/snapshots/a", body=other)[0] == 409
+    assert file.stat().st_mtime == 1_000_000_000
     assert stored(stub) == {"a": b"first"}
 
 
