@@ -17,7 +17,8 @@
 bool version_is_valid(const char *text);
 
 /* Below, equal to or above 0 as the version A is below, equal to or above B. Two spellings may be
- * equal ("1.0" and "1", "2026.03" and "2026.3"). Both are valid. */
+ * equal ("1.0" and "1", "2026.03" and "2026.3"). What is no version has a place in the same order.
+ */
 int version_compare(const char *a, const char *b);
 
 #endif

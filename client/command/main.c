@@ -28,6 +28,7 @@
 #include "mirror_command.h"
 #include "options.h"
 #include "plan_command.h"
+#include "report_command.h"
 #include "settings.h"
 #include "snapshot_command.h"
 #include "status_command.h"
@@ -373,6 +374,9 @@ static const struct command commands[] = {
         SIGNING | OPTION_BIT(OPTION_VERSION) | OPTION_BIT(OPTION_CONFIG_FILES)},
     {"catalogue", "check", 1, 1, vendor_command_check, OPTION_BIT(OPTION_SIGNER) | LISTS},
     {"catalogue", "index", 1, 1, vendor_command_index, SIGNING | OPTION_BIT(OPTION_EXPIRES_IN)},
+    {"report", NULL, 1, 1, report_command,
+        OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_NEWEST) | OPTION_BIT(OPTION_BAD) |
+            OPTION_BIT(OPTION_STRICT)},
 };
 
 /* The command that the words begin with; NULL when there is none. */

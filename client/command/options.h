@@ -8,31 +8,35 @@
 #include <stddef.h>
 
 /* name, spelling, whether it has a value */
-#define OPTIONS(X)                                   \
-	X(OPTION_PRODUCT, "product", true)           \
-	X(OPTION_VERSION, "version", true)           \
-	X(OPTION_EXPIRES, "expires", true)           \
-	X(OPTION_EXPIRES_IN, "expires-in", true)     \
-	X(OPTION_SIGN, "sign", true)                 \
-	X(OPTION_KEY, "key", true)                   \
-	X(OPTION_SIGNER, "signer", true)             \
-	X(OPTION_CA, "ca", true)                     \
-	X(OPTION_CRL, "crl", true)                   \
-	X(OPTION_TO, "to", true)                     \
-	X(OPTION_FROM, "from", true)                 \
-	X(OPTION_UNDER, "under", true)               \
-	X(OPTION_DRY_RUN, "dry-run", false)          \
-	X(OPTION_SEND, "send", false)                \
-	X(OPTION_PENDING, "pending", false)          \
-	X(OPTION_RATE, "rate", true)                 \
-	X(OPTION_MAX, "max", true)                   \
-	X(OPTION_GRACE, "grace", true)               \
-	X(OPTION_VERIFY, "verify", false)            \
-	X(OPTION_MODE, "mode", true)                 \
-	X(OPTION_OWNER, "owner", true)               \
-	X(OPTION_CONFIG_FILES, "config-files", true) \
-	X(OPTION_MAX_REMOVALS, "max-removals", true) \
-	X(OPTION_REMOVE_UNLICENSED, "remove-unlicensed", false)
+#define OPTIONS(X)                                              \
+	X(OPTION_PRODUCT, "product", true)                      \
+	X(OPTION_VERSION, "version", true)                      \
+	X(OPTION_EXPIRES, "expires", true)                      \
+	X(OPTION_EXPIRES_IN, "expires-in", true)                \
+	X(OPTION_SIGN, "sign", true)                            \
+	X(OPTION_KEY, "key", true)                              \
+	X(OPTION_SIGNER, "signer", true)                        \
+	X(OPTION_CA, "ca", true)                                \
+	X(OPTION_CRL, "crl", true)                              \
+	X(OPTION_TO, "to", true)                                \
+	X(OPTION_FROM, "from", true)                            \
+	X(OPTION_UNDER, "under", true)                          \
+	X(OPTION_DRY_RUN, "dry-run", false)                     \
+	X(OPTION_SEND, "send", false)                           \
+	X(OPTION_PENDING, "pending", false)                     \
+	X(OPTION_RATE, "rate", true)                            \
+	X(OPTION_MAX, "max", true)                              \
+	X(OPTION_GRACE, "grace", true)                          \
+	X(OPTION_VERIFY, "verify", false)                       \
+	X(OPTION_MODE, "mode", true)                            \
+	X(OPTION_OWNER, "owner", true)                          \
+	X(OPTION_CONFIG_FILES, "config-files", true)            \
+	X(OPTION_MAX_REMOVALS, "max-removals", true)            \
+	X(OPTION_REMOVE_UNLICENSED, "remove-unlicensed", false) \
+	X(OPTION_FORMAT, "format", true)                        \
+	X(OPTION_NEWEST, "newest", true)                        \
+	X(OPTION_BAD, "bad", true)                              \
+	X(OPTION_STRICT, "strict", false)
 
 enum option_name {
 #define OPTION_ENUM(name, spelling, has_value) name,

@@ -29,6 +29,8 @@ usage_print(FILE *out)
 	      "       spot catalogue index DIR --product ID --sign CERT\n"
 	      "               [--expires-in DURATION | --expires DATE] [--key KEY]\n"
 	      "               [--ca CERT --crl FILE]\n"
+	      "       spot [-q] [--json] report DIR [--format FORMAT] [--newest FILE]\n"
+	      "               [--bad FILE] [--strict]\n"
 	      "       spot -V | -h\n"
 	      "FILE is " USAGE_DEFAULT_CONFIG " unless it is named.\n",
 	    out);

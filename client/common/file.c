@@ -28,23 +28,28 @@ read_all(int fd, size_t max, struct buffer *content)
 }
 
 bool
-file_read(const char *name, size_t max, struct buffer *content, struct failure *failure)
+file_read_fd(int fd, const char *name, size_t max, struct buffer *content, struct failure *failure)
 {
 	struct stat st;
+
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+		return failure_set(failure, FAILURE_LOCAL, "%s is not a regular file", name);
+	if (read_all(fd, max, content))
+		return true;
+	failure_errno(failure, "read", name);
+	buffer_fini(content);
+	return false;
+}
+
+bool
+file_read(const char *name, size_t max, struct buffer *content, struct failure *failure)
+{
 	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	bool done = false;
 
 	if (fd < 0)
 		return failure_errno(failure, "open", name);
-	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-		failure_set(failure, FAILURE_LOCAL, "%s is not a regular file", name);
-	else if (!read_all(fd, max, content))
-		failure_errno(failure, "read", name);
-	else
-		done = true;
+	bool done = file_read_fd(fd, name, max, content, failure);
 	close(fd);
-	if (!done)
-		buffer_fini(content);
 	return done;
 }
 

@@ -12,6 +12,10 @@
  * filled as FAILURE_LOCAL, when it cannot. */
 bool file_read(const char *name, size_t max, struct buffer *content, struct failure *failure);
 
+/* The same of the open file FD, which is called NAME, and stays open. */
+bool file_read_fd(
+    int fd, const char *name, size_t max, struct buffer *content, struct failure *failure);
+
 /* Writes all of the LEN bytes to FD; false with errno set when it cannot. */
 bool file_write_all(int fd, const char *bytes, size_t len);
 

@@ -52,4 +52,12 @@ bool inventory_print(
 bool inventory_read(
     struct inventory *self, const char *name, const char *system, struct failure *failure);
 
+/* The same of the thin snapshot TEXT, from a file of that NAME. */
+bool inventory_read_snapshot(struct inventory *self, const struct buffer *text, const char *name,
+    const char *system, struct failure *failure);
+
+/* Adds the lines of the list NAME in their order; a component may be there more than once, and the
+ * list may be empty. */
+bool inventory_read_list(struct inventory *self, const char *name, struct failure *failure);
+
 #endif

@@ -126,7 +126,7 @@ read_list(const struct reader *self, struct buffer *text)
 			return false;
 		line = next + 1;
 	}
-	return self->inventory->count > 0 || refuse(self, "names no component");
+	return true;
 }
 
 /* Windows' editors write one before UTF-8. What is left stays a buffer with memory. */
@@ -140,20 +140,52 @@ skip_byte_order_mark(struct buffer *text)
 		buffer_consume(text, len);
 }
 
+/* The file, with a NUL behind it that does not count. */
+static bool
+read_file(const struct reader *self, struct buffer *text)
+{
+	if (!file_read(self->name, MAX_FILE_BYTES, text, self->failure))
+		return false;
+	skip_byte_order_mark(text);
+	*buffer_reserve(text, 1) = '\0';
+	return true;
+}
+
 bool
 inventory_read(
     struct inventory *self, const char *name, const char *system, struct failure *failure)
 {
 	const struct reader reader = {self, name, failure};
 	struct buffer text = {0};
+	bool done;
 
-	if (!file_read(name, MAX_FILE_BYTES, &text, failure))
+	if (!read_file(&reader, &text))
 		return false;
-	skip_byte_order_mark(&text);
-	*buffer_reserve(&text, 1) = '\0';
-	bool is_json = buffer_bytes(&text)[strspn(buffer_bytes(&text), " \t\r\n")] == '{';
-	bool done = (is_json ? read_snapshot(&reader, &text, system) : read_list(&reader, &text)) &&
-	            inventory_sort(self, failure);
+	if (buffer_bytes(&text)[strspn(buffer_bytes(&text), " \t\r\n")] == '{')
+		done = read_snapshot(&reader, &text, system);
+	else
+		done = read_list(&reader, &text) &&
+		       (self->count > 0 || refuse(&reader, "names no component"));
+	buffer_fini(&text);
+	return done && inventory_sort(self, failure);
+}
+
+bool
+inventory_read_snapshot(struct inventory *self, const struct buffer *text, const char *name,
+    const char *system, struct failure *failure)
+{
+	const struct reader reader = {self, name, failure};
+
+	return read_snapshot(&reader, text, system) && inventory_sort(self, failure);
+}
+
+bool
+inventory_read_list(struct inventory *self, const char *name, struct failure *failure)
+{
+	const struct reader reader = {self, name, failure};
+	struct buffer text = {0};
+	bool done = read_file(&reader, &text) && read_list(&reader, &text);
+
 	buffer_fini(&text);
 	return done;
 }

@@ -8,8 +8,12 @@ _spot() {
 	local command=$1 current=$2 previous=$3 i words=()
 
 	case $previous in
-	-c | --config | --from | --sign | --signer | --key | --ca | --crl)
+	-c | --config | --from | --sign | --signer | --key | --ca | --crl | --newest | --bad)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	--format)
+		mapfile -t COMPREPLY < <(compgen -W "table csv json html" -- "$current")
 		return
 		;;
 	--to)

@@ -54,6 +54,12 @@ def test_completion_offers_folders_after_to():
     assert "/usr" in completed("fetch", "x", "--to", "/us")
 
 
+def test_completion_offers_the_formats_and_the_files_of_a_report():
+    assert completed("report", "/srv", "--format", "") == {"table", "csv", "json", "html"}
+    assert "/usr" in completed("report", "/srv", "--bad", "/us")
+    assert "/usr" in completed("report", "/srv", "--newest", "/us")
+
+
 def test_completion_offers_folders_to_mirror_into():
     assert "/usr" in completed("mirror", "/us")
 
