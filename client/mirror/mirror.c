@@ -129,7 +129,7 @@ mirror_named(struct mirror *self)
 }
 
 /* What was linked or got anything in this run is new. When something failed, the next run wants it.
- */
+ * Without a grace time nothing is new, whatever the clock says that the file system goes by. */
 static bool
 sweep(const struct mirror *self, struct failure *failure)
 {
@@ -137,7 +137,7 @@ sweep(const struct mirror *self, struct failure *failure)
 
 	if (mirror_report_failure(self->report) != NULL && age < RETRY_SECONDS)
 		age = RETRY_SECONDS;
-	return cache_sweep(self->pool, time(NULL) - age, failure);
+	return cache_sweep(self->pool, age > 0 ? time(NULL) - age : CACHE_SWEEP_ALL, failure);
 }
 
 /* What one run adds to a grace time at most: twice the usual, which is more than a run that comes

@@ -189,6 +189,17 @@ def test_without_grace_a_withdrawn_version_goes_at_once_and_its_objects_with_it(
     assert sorted(path.stat().st_size for path in left) == [0, 8, 200_000]
 
 
+def test_without_grace_it_is_nothing_to_do_with_the_clock(site):
+    """Which is behind that of the file system, as after a step back, or by a part of a second."""
+    site.mirror()
+    site.withdraw("10.3")
+    site.index()
+    objects = [path for path in (site.folder / ".spot/sha256").rglob("*") if path.is_file()]
+    behind = later("-3s")
+    assert site.core("--grace", "0s", environment=behind) == {"kept": ["10.4"], "deleted": ["10.3"]}
+    assert sorted(path.stat().st_size for path in objects if path.exists()) == [0, 8, 200_000]
+
+
 def test_what_no_version_needs_stays_in_the_pool_for_the_grace_time(site):
     site.mirror()
     name = hashlib.sha256(b"spare").hexdigest()
