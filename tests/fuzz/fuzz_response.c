@@ -62,8 +62,11 @@ require_listed(const char *fields, size_t len)
 		FUZZ_REQUIRE(line_end != NULL && line_end + 1 < end && line_end[1] == '\n');
 		FUZZ_REQUIRE(fuzz_is_plain(at, (size_t)(line_end - at)));
 		bool listed = false;
-		for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-			listed = listed || strncmp(at, names[i], strlen(names[i])) == 0;
+		for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+			size_t n = strlen(names[i]);
+			listed =
+			    listed || ((size_t)(end - at) >= n && memcmp(at, names[i], n) == 0);
+		}
 		FUZZ_REQUIRE(listed);
 		at = line_end + 2;
 	}

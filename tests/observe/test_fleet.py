@@ -3,6 +3,7 @@ drained or given another policy one by one; what a node takes with it when it is
 another. Sessions are resumed on any.
 """
 
+import contextlib
 import re
 import signal
 
@@ -55,33 +56,37 @@ class Insisting(Load):
                     self.failed.append(repr(failure))
 
 
-def visit(fleet, version, session=None):
-    """One GET: (the gate that answered, whether the session was resumed, the session to go on with)."""
+def visit(fleet, version, stack, session=None):
+    """One GET on a connection that STACK keeps: (the gate that answered, whether the session was resumed,
+    the session to go on with)."""
     context = client.tls_context(fleet.world.authority, fleet.world.identity("acme"), version)
-    with context.wrap_socket(fleet.tcp(), server_hostname=pki.SERVER_NAME, session=session) as tls:
-        tls.sendall(f"GET {SMALL} HTTP/1.1\r\nHost: {pki.SERVER_NAME}\r\n\r\n".encode())
-        answer = tls.recv(4096)
-        assert answer.startswith(b"HTTP/1.1 200")
-        request_id = re.search(rb"(?i)^x-request-id: (\S+)", answer, re.M)[1].decode()
-        gate, line = fleet.answered(request_id)
-        assert line["resumed"] == tls.session_reused
-        return gate, tls.session_reused, tls.session
+    tls = context.wrap_socket(fleet.tcp(), server_hostname=pki.SERVER_NAME, session=session)
+    stack.enter_context(tls)
+    tls.sendall(f"GET {SMALL} HTTP/1.1\r\nHost: {pki.SERVER_NAME}\r\n\r\n".encode())
+    answer = tls.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 200")
+    request_id = re.search(rb"(?i)^x-request-id: (\S+)", answer, re.M)[1].decode()
+    gate, line = fleet.answered(request_id)
+    assert line["resumed"] == tls.session_reused
+    return gate, tls.session_reused, tls.session
 
 
 def assert_resumed_on_all(fleet, version):
-    """One session, from the gate that made it to each of the three."""
-    first, reused, session = visit(fleet, version)
-    assert not reused
-    seen = {first.name}
+    """One session, from the gate that made it to each of the three. Its connections stay, for the
+    balancer gives the next to the gate that has the fewest, and other clients stay with theirs."""
+    with contextlib.ExitStack() as stack:
+        first, reused, session = visit(fleet, version, stack)
+        assert not reused
+        seen = {first.name}
 
-    def everywhere():
-        nonlocal session
-        gate, reused, session = visit(fleet, version, session)
-        assert reused, f"not resumed on {gate.name}"
-        seen.add(gate.name)
-        return len(seen) == len(fleet.gates)
+        def everywhere():
+            nonlocal session
+            gate, reused, session = visit(fleet, version, stack, session)
+            assert reused, f"not resumed on {gate.name}"
+            seen.add(gate.name)
+            return len(seen) == len(fleet.gates)
 
-    common.wait_until(everywhere, "all gates resume the session")
+        common.wait_until(everywhere, "all gates resume the session")
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -176,12 +181,14 @@ def test_a_node_that_is_killed_costs_a_second_try_at_most(fleet):
 def test_a_balancer_that_is_killed_is_replaced_by_the_other(fleet):
     first = fleet.wait_balancer()
     [second] = [balancer for balancer in fleet.balancers if balancer is not first]
-    _, _, session = visit(fleet, "1.3")
+    with contextlib.ExitStack() as stack:
+        _, _, session = visit(fleet, "1.3", stack)
     first.haproxy.process.kill()
     first.haproxy.process.wait()
     common.wait_until(second.has_address, "the other one has the clients' address")
     assert fleet.wait_balancer() is second
-    _, reused, _ = visit(fleet, "1.3", session)
+    with contextlib.ExitStack() as stack:
+        _, reused, _ = visit(fleet, "1.3", stack, session)
     assert reused
     first.start_haproxy()
     assert fleet.get(SMALL).status == 200
